@@ -1,0 +1,83 @@
+"""Execution: one attempt on one target, and the Result that an adapter hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from mahavishnu.model.money import NOTHING, Micros
+
+
+class Status(StrEnum):
+    """What an execution ended as. `RUNNING` is the one that moves; every other is final."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def ended(self) -> bool:
+        return self is not Status.RUNNING
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything about the target: the caller's errors and cancellations do not."""
+        return self in (Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.LOST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run used of the things that engines charge for. `estimated` where the engine did not say."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What an adapter hands back after a success. `cost_usd` None: price it by the target's cost model."""
+
+    value: Any = None
+    cost_usd: Decimal | None = None
+    usage: Usage = Usage()
+    quality: float | None = None
+    run_id: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One attempt. Two facts share one id: the start (`RUNNING`), and the end, which repeats it and adds what came."""
+
+    id: str
+    decision_id: str
+    process_id: str
+    target: str
+    adapter: str
+    task_type: str
+    attempt: int
+    fallback: bool
+    randomised: bool
+    status: Status
+    started_at_us: int
+    ended_at_us: int | None = None
+    latency_us: int | None = None
+    cost_micros: Micros = NOTHING
+    usage: Usage = Usage()
+    quality: float | None = None
+    value: Any = None
+    error_code: str | None = None
+    error: str | None = None
+    run_id: str | None = None
+
+    @property
+    def latency_ms(self) -> float | None:
+        return None if self.latency_us is None else self.latency_us / 1000

@@ -1,0 +1,1 @@
+"""Arithmetic only: every function could be checked against the paper cited above it."""
