@@ -4,6 +4,7 @@ from mahavishnu.model.decision import Candidate, Considered, Decision, Ranked, R
 from mahavishnu.model.execution import Execution, Result, Status, Usage
 from mahavishnu.model.money import Micros
 from mahavishnu.model.outcome import Outcome, Revision
+from mahavishnu.model.report import Report
 from mahavishnu.model.scorecard import NO_EVIDENCE, Estimate, Scorecard
 from mahavishnu.model.snapshot import Snapshot
 from mahavishnu.model.target import ANY, HEALTHY, CostModel, Health, HealthStatus, Target
@@ -25,6 +26,7 @@ __all__ = [
     "Outcome",
     "Ranked",
     "Ranking",
+    "Report",
     "Result",
     "Revision",
     "Scorecard",
