@@ -32,10 +32,9 @@ def wilson(successes: float, samples: float, z: float = Z95) -> tuple[float, flo
     if samples <= 0:
         return 0.0, 1.0
     z2 = z * z
-    rate = successes / samples
-    middle = rate + z2 / (2 * samples)
-    half = z * sqrt(rate * (1 - rate) / samples + z2 / (4 * samples * samples))
-    scale = 1 + z2 / samples
-    lo = 0.0 if successes <= 0 else max(0.0, (middle - half) / scale)
-    hi = 1.0 if successes >= samples else min(1.0, (middle + half) / scale)
+    # Multiplied out by n, so that no power of a small number of (decayed) samples stands in a denominator.
+    middle = successes + z2 / 2
+    half = z * sqrt(successes * ((samples - successes) / samples) + z2 / 4)
+    lo = 0.0 if successes <= 0 else max(0.0, (middle - half) / (samples + z2))
+    hi = 1.0 if successes >= samples else min(1.0, (middle + half) / (samples + z2))
     return lo, hi

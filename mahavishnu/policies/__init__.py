@@ -1,0 +1,1 @@
+"""Policies, one idea a file: each ranks candidates, and is pure."""

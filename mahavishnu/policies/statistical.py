@@ -1,0 +1,147 @@
+"""Statistical: ranks by success and speed once there is enough evidence, and keeps looking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from mahavishnu.model import Candidate, Estimate, Ranked, Ranking, Snapshot, Task
+from mahavishnu.policies.words import figures, percent, version_of
+from mahavishnu.stats.scoring import Scoring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistical(Scoring):
+    """Trusted targets by score, untrusted ones in their default place, failing ones last.
+
+    Ranking is by the score on the Wilson lower bound, so that one success of one does not beat 98 of 100. A target with
+    fewer than `min_samples` samples is not trusted: it keeps its default place, and the trusted ones are sorted into
+    the places that remain. Only a target that is known to fail, its Wilson upper bound below `failing_below`, goes
+    behind all that are not. Nobody ever drops out.
+
+    A share `exploration` of the choices is spread over the targets that are due: too few samples to be trusted, or
+    nothing seen of them for `explore_after_s`. So a starved target gets its samples and a recovered one is noticed,
+    while one that has just been seen to fail costs nothing more.
+    """
+
+    failing_below: float = 0.8
+    exploration: float = 0.05
+    explore_after_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        Scoring.__post_init__(self)
+        if not 0 <= self.exploration <= 0.5:
+            raise ValueError("exploration must lie between 0 and 0.5")
+        if not 0 <= self.failing_below <= 1:
+            raise ValueError("failing_below must lie between 0 and 1")
+        if self.explore_after_s < 0:
+            raise ValueError("explore_after_s must be 0 or more")
+
+    @property
+    def name(self) -> str:
+        return "statistical"
+
+    @property
+    def version(self) -> str:
+        return version_of(self, code=1)
+
+    def rank(
+        self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
+    ) -> Ranking:
+        del task, snapshot
+        ordered = self._order([self._scored(each) for each in candidates])
+        due = [each for each in ordered[1:] if self._is_due(each, now_us)]
+        explored = self.exploration if due else 0.0
+        draw = rng.random()
+        exploring = draw < explored
+        first = due[int(draw / explored * len(due))] if exploring else ordered[0]
+        probabilities = {each.name: explored / len(due) for each in due}
+        probabilities[ordered[0].name] = 1.0 - explored
+        chain = (first, *(each for each in ordered if each is not first)) if exploring else ordered
+        why = figures(first.candidate)
+        if exploring:
+            why += f"; to learn more about it, as {percent(explored)} % of the choices do"
+        elif note := self._note(first):
+            why += f"; {note}"
+        return Ranking(
+            chain=tuple(self._ranked(each, probabilities.get(each.name, 0.0)) for each in chain),
+            why=why,
+            confidence=first.seen.wilson_lo,
+            confidence_kind="wilson_lower_95",
+        )
+
+    def _scored(self, each: Candidate) -> _Scored:
+        seen = each.estimate
+        trusted = self.trusts(seen)
+        speed = self.speed(seen)
+        return _Scored(
+            candidate=each,
+            name=each.target.name,
+            seen=seen,
+            trusted=trusted,
+            failing=trusted and seen.wilson_hi < self.failing_below,
+            speed=speed,
+            floor=self.success_weight * seen.wilson_lo + self.speed_weight * speed,
+        )
+
+    def _order(self, scored: list[_Scored]) -> list[_Scored]:
+        """Trusted ones sorted into the places that untrusted ones leave, failing ones behind all of them."""
+        default = sorted(scored, key=_default_place)
+        failing = [each for each in default if each.failing]
+        standing = [each for each in default if not each.failing]
+        trusted = iter(sorted((each for each in standing if each.trusted), key=_best_first))
+        placed = [next(trusted) if each.trusted else each for each in standing]
+        return placed + sorted(failing, key=_best_first)
+
+    def _is_due(self, each: _Scored, now_us: int) -> bool:
+        return not each.trusted or now_us - each.seen.last_at_us >= self.explore_after_s * 1e6
+
+    def _note(self, each: _Scored) -> str:
+        """In words, what the place in the order rests on; nothing where it is simply the score."""
+        if not each.trusted:
+            return f"keeps its default place until it has {self.min_samples} samples"
+        if each.failing:
+            return f"known to fail: at most {percent(each.seen.wilson_hi)} % success"
+        return ""
+
+    def _ranked(self, each: _Scored, probability: float) -> Ranked:
+        seen = each.seen
+        score = None if seen.rate is None else self.success_weight * seen.rate + self.speed_weight * each.speed
+        return Ranked(
+            candidate=each.candidate,
+            probability=probability,
+            score=score,
+            components={
+                "samples": seen.samples,
+                "success_rate": seen.rate,
+                "wilson_lo": seen.wilson_lo,
+                "wilson_hi": seen.wilson_hi,
+                "speed": each.speed,
+                "score_lo": each.floor,
+                "p95_ms": seen.p95_ms,
+                "cost_usd": None if seen.mean_cost_micros is None else seen.mean_cost_micros / 1e6,
+            },
+            note=self._note(each),
+        )
+
+
+class _Scored(NamedTuple):
+    """A candidate with everything that is worked out about it, once."""
+
+    candidate: Candidate
+    name: str
+    seen: Estimate
+    trusted: bool
+    failing: bool
+    speed: float
+    floor: float
+
+
+def _default_place(each: _Scored) -> tuple[int, str]:
+    return each.candidate.target.place, each.name
+
+
+def _best_first(each: _Scored) -> tuple[float, int, str]:
+    return -each.floor, each.candidate.target.place, each.name

@@ -1,0 +1,73 @@
+"""What policies share: evidence in words, and a name for a version."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from hashlib import sha256
+
+from mahavishnu.model import Candidate
+
+
+def figures(candidate: Candidate) -> str:
+    """The evidence for one candidate, the way a person would say it.
+
+    >>> from mahavishnu.model import NO_EVIDENCE, Target
+    >>> from dataclasses import replace
+    >>> target = Target(name="etl-b", adapter="local", run="m:f", task_types={"etl"})
+    >>> seen = replace(NO_EVIDENCE, samples=412, successes=400, rate=400 / 412, wilson_lo=0.95, wilson_hi=0.98,
+    ...                p95_ms=180.0, mean_cost_micros=2000.0)
+    >>> figures(Candidate(target, seen))
+    '97 % success (95–98, n=412), $0.002, p95 180 ms'
+    >>> figures(Candidate(target, NO_EVIDENCE))
+    'no evidence yet'
+    """
+    seen = candidate.estimate
+    if seen.rate is None:
+        return "no evidence yet"
+    parts = [f"{percent(seen.rate)} % success ({percent(seen.wilson_lo)}–{percent(seen.wilson_hi)}, n={seen.samples})"]
+    if seen.mean_cost_micros is not None:
+        parts.append(money(seen.mean_cost_micros))
+    if seen.p95_ms is not None:
+        parts.append(f"p95 {milliseconds(seen.p95_ms)}")
+    return ", ".join(parts)
+
+
+def percent(share: float) -> str:
+    """A share as whole percents; 100 and 0 only where it is all or nothing.
+
+    >>> percent(0.999), percent(1.0), percent(0.004)
+    ('99', '100', '1')
+    """
+    whole = round(share * 100)
+    if share < 1:
+        whole = min(whole, 99)
+    if share > 0:
+        whole = max(whole, 1)
+    return str(whole)
+
+
+def money(micros: float) -> str:
+    """Micro-dollars as dollars, to two significant digits below a cent.
+
+    >>> money(2000), money(1_250_000), money(0), money(3)
+    ('$0.002', '$1.25', 'free', '$0.000003')
+    """
+    if not micros:
+        return "free"
+    amount = micros / 1e6
+    if amount >= 0.01:
+        return f"${amount:.2f}"
+    return f"${Decimal(f'{amount:.2g}'):f}"
+
+
+def milliseconds(value: float) -> str:
+    """
+    >>> milliseconds(180.4), milliseconds(0.0123), milliseconds(12_000)
+    ('180 ms', '0.012 ms', '12000 ms')
+    """
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms"
+
+
+def version_of(policy: object, code: int) -> str:
+    """A version that changes with the code (by hand) and with the options (by itself)."""
+    return f"{code}-{sha256(repr(policy).encode()).hexdigest()[:8]}"
