@@ -21,10 +21,8 @@ class MahavishnuError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only fields would be lost by the default, which replays positional arguments only.
-        return (
-            _rebuild,
-            (type(self), {name: getattr(self, name) for name in getattr(self, "__dataclass_fields__", ())}),
-        )
+        declared = getattr(self, "__dataclass_fields__", {})
+        return (_rebuild, (type(self), {name: value for name, value in vars(self).items() if name in declared}))
 
 
 def did_you_mean(nearest: str | None) -> str:
@@ -133,22 +131,25 @@ class SettingsError(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.problem}."
+        end = "" if self.problem.endswith(("?", ".")) else "."
+        return f"{self.where}: {self.problem}{end}"
 
 
 @dataclass(eq=False, kw_only=True)
 class PluginMissing(InputError):
-    """A plugin whose library is not installed: a missing extra, not a fault."""
+    """A plugin whose library is not installed: a missing extra (of ours) or package (a stranger's), not a fault."""
 
     code: ClassVar[str] = "plugin-missing"
     plugin: str
     module: str
-    extra: str
+    extra: str | None = None
 
     def __str__(self) -> str:
-        return (
-            f'"{self.plugin}" needs {self.module}, which is not installed; run: pip install "mahavishnu[{self.extra}]"'
-        )
+        return f'"{self.plugin}" needs {self.module}, which is not installed; run: {self.mend}'
+
+    @property
+    def mend(self) -> str:
+        return f'pip install "mahavishnu[{self.extra}]"' if self.extra else f"pip install {self.module}"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -323,6 +324,13 @@ class AuthorizationError(Misconfigured):
     """The engine knows who we are and does not let us (403)."""
 
     code: ClassVar[str] = "authorization"
+
+
+@dataclass(eq=False)
+class Cancelled(AdapterError):
+    """Somebody stopped the run where it ran: nobody's failure, and not to be tried elsewhere."""
+
+    code: ClassVar[str] = "cancelled"
 
 
 @dataclass(eq=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mahavishnu.model import (
     Candidate,
+    Chunk,
+    CostModel,
     Decision,
     Execution,
     Health,
@@ -99,6 +101,36 @@ class Adapter(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """An adapter that can answer bit by bit."""
+
+    def stream(self, task: Task, target: Target, call: Call) -> AsyncGenerator[Chunk | Result, None]:
+        """Chunks as they come, and last of all the Result of the whole, whose value is the whole text.
+
+        Raises like `run`. Closing the generator early stops the run. Every chunk carries what has been used so far, so
+        that an answer which breaks off is never free.
+        """
+        ...
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """An adapter that knows what its engine usually costs, by where it is deployed ("local", "cloud", ...)."""
+
+    @property
+    def prices(self) -> Mapping[str, CostModel]: ...
+
+
+@runtime_checkable
+class Discovers(Protocol):
+    """An adapter that can ask its engine what there is to run."""
+
+    async def discover(self) -> Sequence[Target]:
+        """What could be added, ready to be: raises AdapterError where the engine cannot be asked."""
+        ...
 
 
 # -- policies ----------------------------------------------------------------------------------------------------------

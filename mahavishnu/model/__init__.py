@@ -1,7 +1,7 @@
 """The nouns: frozen, without I/O."""
 
 from mahavishnu.model.decision import Candidate, Considered, Decision, Ranked, Ranking
-from mahavishnu.model.execution import Execution, Result, Status, Usage
+from mahavishnu.model.execution import Chunk, Execution, Result, Status, Usage
 from mahavishnu.model.money import Micros
 from mahavishnu.model.outcome import Outcome, Revision
 from mahavishnu.model.report import Report
@@ -15,6 +15,7 @@ __all__ = [
     "HEALTHY",
     "NO_EVIDENCE",
     "Candidate",
+    "Chunk",
     "Considered",
     "CostModel",
     "Decision",

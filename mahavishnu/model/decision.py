@@ -24,7 +24,7 @@ class Ranked:
 
     candidate: Candidate
     probability: float
-    score: float
+    score: float | None
     components: Mapping[str, float | int | None]
     note: str = ""
 

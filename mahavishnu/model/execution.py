@@ -34,11 +34,26 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a run used of the things that engines charge for. `estimated` where the engine did not say."""
+    """What a run used of the things that engines charge for. `estimated` where the engine did not say.
 
+    `input_tokens` are those that were not cached; `agent_seconds` add up over the agents that worked.
+    """
+
+    seconds: float = 0.0
+    agent_seconds: float = 0.0
+    queries: int = 0
     input_tokens: int = 0
+    cached_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of an answer that comes bit by bit, with what has been used up to here."""
+
+    text: str
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +86,7 @@ class Execution:
     ended_at_us: int | None = None
     latency_us: int | None = None
     cost_micros: Micros = NOTHING
+    price_version: str = ""
     usage: Usage = Usage()
     quality: float | None = None
     value: Any = None

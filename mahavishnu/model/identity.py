@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _RANDOM_BITS = 80
 
 
@@ -13,7 +14,7 @@ def ulid(at_ms: int, randomness: int) -> str:
     '01ARYZ6S410000000000000000'
     """
     number = (at_ms << _RANDOM_BITS) | (randomness & ((1 << _RANDOM_BITS) - 1))
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def is_ulid(text: str) -> bool:

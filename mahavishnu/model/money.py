@@ -10,6 +10,7 @@ Micros = NewType("Micros", int)
 NOTHING = Micros(0)
 
 _PER_DOLLAR = 1_000_000
+_MOST = (2**63 - 1) // _PER_DOLLAR
 
 
 def dollars(amount: str | int | Decimal) -> Decimal:
@@ -29,6 +30,8 @@ def dollars(amount: str | int | Decimal) -> Decimal:
         raise ValueError(f"is not an amount of dollars: {amount}")
     if value < 0:
         raise ValueError(f"is negative: {amount}")
+    if value > _MOST:
+        raise ValueError(f"is more than a ledger can hold: {amount}")
     return value
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 from mahavishnu.errors import InvalidTarget
+from mahavishnu.model.execution import Usage
 from mahavishnu.model.money import Micros, to_micros
 from mahavishnu.model.task import NAME
 
@@ -18,17 +21,64 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostModel:
-    """What an execution costs where the target itself does not say."""
+    """What an execution costs where the target itself does not say: rates for whatever engines charge by.
+
+    A fixed monthly price is spread over the runs that a month is expected to have. The sum is rounded once.
+
+    >>> CostModel(per_second_usd=Decimal("0.0001")).cost(Usage(seconds=2.5))
+    250
+    >>> CostModel(per_run_usd=Decimal("0.001"), monthly_usd=Decimal(30), monthly_runs=10_000).cost(Usage())
+    4000
+    """
 
     per_run_usd: Decimal = Decimal(0)
+    per_second_usd: Decimal = Decimal(0)
+    per_agent_second_usd: Decimal = Decimal(0)
+    per_query_usd: Decimal = Decimal(0)
+    per_input_token_usd: Decimal = Decimal(0)
+    per_cached_token_usd: Decimal = Decimal(0)
+    per_output_token_usd: Decimal = Decimal(0)
+    monthly_usd: Decimal = Decimal(0)
+    monthly_runs: int = 1
 
-    def cost(self) -> Micros:
-        return to_micros(self.per_run_usd)
+    def cost(self, usage: Usage) -> Micros:
+        used = (
+            (self.per_run_usd, 1),
+            (self.per_second_usd, usage.seconds),
+            (self.per_agent_second_usd, usage.agent_seconds),
+            (self.per_query_usd, usage.queries),
+            (self.per_input_token_usd, usage.input_tokens),
+            (self.per_cached_token_usd, usage.cached_tokens),
+            (self.per_output_token_usd, usage.output_tokens),
+        )
+        total = sum((rate * Decimal(str(units)) for rate, units in used if rate), Decimal(0))
+        return to_micros(total + self.monthly_usd / self.monthly_runs)
+
+    @property
+    def version(self) -> str:
+        """A short name for these very rates, kept with every cost that was worked out from them."""
+        return _version(self)
+
+    def problem(self) -> str | None:
+        """What is wrong with it, if anything is."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Decimal) and not (value.is_finite() and value >= 0):
+                return f"{each.name} must be 0 or more dollars, not {value}"
+        return None if self.monthly_runs >= 1 else f"monthly_runs must be at least 1, not {self.monthly_runs}"
+
+
+@lru_cache
+def _version(rates: CostModel) -> str:
+    return sha256(repr(rates).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An adapter plus what runs there. `place` is its rank in the default order, lowest first."""
+    """An adapter plus what runs there. `place` is its rank in the default order, lowest first.
+
+    `max_concurrent` bounds how many runs of it this process has under way at once; the others wait their turn.
+    """
 
     name: str
     adapter: str
@@ -37,6 +87,7 @@ class Target:
     capabilities: frozenset[str] = frozenset()
     cost_model: CostModel = CostModel()
     timeout_ms: int | None = None
+    max_concurrent: int | None = None
     enabled: bool = True
     place: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -53,10 +104,12 @@ class Target:
         for word in self.task_types | self.capabilities:
             if word != ANY and not NAME.fullmatch(word):
                 raise self._invalid("task_types or capabilities", f"holds {word!r}, which is not one word")
-        if not self.cost_model.per_run_usd.is_finite() or self.cost_model.per_run_usd < 0:
-            raise self._invalid("cost_per_run", f"must be 0 or more dollars, not {self.cost_model.per_run_usd}")
-        if self.timeout_ms is not None and self.timeout_ms <= 0:
-            raise self._invalid("timeout_ms", f"must be above 0, not {self.timeout_ms}")
+        if problem := self.cost_model.problem():
+            raise self._invalid("cost_model", problem)
+        for name in ("timeout_ms", "max_concurrent"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise self._invalid(name, f"must be above 0, not {value}")
 
     def _invalid(self, name: str, problem: str) -> InvalidTarget:
         return InvalidTarget(target=self.name, field=name, problem=problem)

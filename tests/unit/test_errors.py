@@ -1,0 +1,67 @@
+"""Every error is a sentence, has a code of its own, and survives a trip to another process."""
+
+import copy
+import pickle
+
+import pytest
+
+from mahavishnu import errors
+
+SAMPLES = [
+    errors.InvalidTask(field="text", problem="is empty"),
+    errors.InvalidTarget(target="a", field="cost", problem="is negative"),
+    errors.InvalidOutcome(problem="says nothing"),
+    errors.UnknownName(kind="target", name="a", nearest="b"),
+    errors.TargetExists(target="a", where="the store"),
+    errors.TargetIsConfigured(target="a", where="config/mahavishnu.toml"),
+    errors.KeyReused(key="k", decision_id="D"),
+    errors.SettingsError(where="config", problem="is odd"),
+    errors.PluginMissing(plugin="agno", module="agno", extra="agno"),
+    errors.PluginBroken(plugin="agno", problem="SyntaxError"),
+    errors.NothingEligible(task_type="etl", why_not={"a": "disabled"}, waited_ms=1500),
+    errors.TaskFailed(decision_id="D", attempts=["a failed (boom)"]),
+    errors.TaskCancelled(decision_id="D"),
+    errors.StoreUnavailable(url="sqlite:///x.db", problem="it is a folder"),
+    errors.StoreOutdated(url="sqlite:///x.db", found="1", wanted="2"),
+    errors.SnapshotConflict(version=3),
+    errors.AdapterError("broke"),
+    errors.Transient("busy", retry_after_s=2.0),
+    errors.Throttled("slow down"),
+    errors.Refused("too long"),
+    errors.TimedOut("late"),
+    errors.Misconfigured("no such flow"),
+    errors.AuthenticationError("wrong key"),
+    errors.AuthorizationError("not yours"),
+    errors.Cancelled("somebody stopped it"),
+    errors.Crashed("ValueError: no"),
+]
+
+
+def leaves(kind):
+    below = kind.__subclasses__()
+    return [kind] + [leaf for each in below for leaf in leaves(each)]
+
+
+def test_there_is_a_sample_of_every_error_that_can_be_raised():
+    abstract = {errors.MahavishnuError, errors.InputError, errors.WorkflowError, errors.RepositoryError}
+    assert {type(each) for each in SAMPLES} == set(leaves(errors.MahavishnuError)) - abstract
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda e: type(e).__name__)
+def test_it_survives_pickling_and_copying(error):
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error) != ""
+        assert vars(twin) == vars(error)
+
+
+def test_codes_are_unique():
+    codes = [kind.code for kind in leaves(errors.MahavishnuError)]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("error", SAMPLES[:16], ids=lambda e: type(e).__name__)
+def test_it_is_a_sentence(error):
+    words = str(error)
+    assert words[0].isupper() or words.startswith(('"', "config"))
+    assert "\n" not in words
