@@ -1,0 +1,14 @@
+"""Stores: what outlives a process."""
+
+from mahavishnu.ports import Clock, Store
+from mahavishnu.storage.memory import Memory, MemoryStore
+from mahavishnu.storage.sql import SqlStore
+
+__all__ = ["Memory", "MemoryStore", "SqlStore", "open_store"]
+
+
+def open_store(url: str, clock: Clock, *, lease_s: float = 15.0) -> Store:
+    """The store of a URL, which its own `open` then makes ready."""
+    if url.startswith("memory:"):
+        return MemoryStore(clock)
+    return SqlStore(url, clock, lease_s=lease_s)

@@ -1,0 +1,84 @@
+"""What may change: published snapshots, the targets that were added, and the switches of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
+
+from mahavishnu.errors import SnapshotConflict, TargetExists, UnknownName
+from mahavishnu.model import Snapshot, Target
+from mahavishnu.storage.documents import scorecards_json, snapshot_of, target_json, target_of
+from mahavishnu.storage.rows import escaped, unescaped
+from mahavishnu.storage.tables import snapshots, switches, targets
+from mahavishnu.storage.transaction import Transaction
+
+_NEWEST_VERSION = select(func.coalesce(func.max(snapshots.c.version), 0))
+_NEWEST = select(snapshots).order_by(snapshots.c.version.desc()).limit(1)
+_PUBLISH = insert(snapshots)
+_LAST_PLACE = select(func.coalesce(func.max(targets.c.place), 0))
+_ADD = insert(targets)
+_NAMES = select(targets.c.name)
+_REMOVE = delete(targets).where(targets.c.name == bindparam("target_"))
+_UNSWITCH = delete(switches).where(switches.c.target == bindparam("target_"))
+_SWITCH = text(
+    "INSERT INTO switches (target, enabled) VALUES (:target, :enabled)"
+    " ON CONFLICT (target) DO UPDATE SET enabled = excluded.enabled"
+)
+
+
+def unknown_target(name: str, known: Iterable[str]) -> UnknownName:
+    nearest = next(iter(get_close_matches(name, list(known), n=1)), None)
+    return UnknownName(kind="target", name=name, nearest=nearest, see="mahavishnu targets list")
+
+
+def latest_snapshot(connection: Connection) -> Snapshot:
+    row = connection.execute(_NEWEST).first()
+    return Snapshot() if row is None else snapshot_of(row.version, row.cursor, row.published_at_us, row.body)
+
+
+def publish_snapshot(transaction: Transaction, snapshot: Snapshot) -> None:
+    if snapshot.version != transaction.find(_NEWEST_VERSION)[0][0] + 1:
+        raise SnapshotConflict(version=snapshot.version)
+    transaction.change(
+        _PUBLISH,
+        {
+            "version": snapshot.version,
+            "cursor": snapshot.cursor,
+            "published_at_us": snapshot.published_at_us,
+            "body": scorecards_json(snapshot),
+        },
+    )
+
+
+def added_targets(connection: Connection) -> list[Target]:
+    found = connection.execute(select(targets.c.body).order_by(targets.c.place))
+    return [target_of(row.body) for row in found]
+
+
+def add_target(transaction: Transaction, target: Target) -> None:
+    if target.name in _names(transaction):
+        raise TargetExists(target=target.name, where="the store")
+    place = transaction.find(_LAST_PLACE)[0][0] + 1
+    transaction.change(_ADD, {"name": escaped(target.name), "place": place, "body": target_json(target)})
+
+
+def remove_target(transaction: Transaction, name: str) -> None:
+    known = _names(transaction)
+    if name not in known:
+        raise unknown_target(name, known)
+    transaction.change(_REMOVE, {"target_": escaped(name)})
+    transaction.change(_UNSWITCH, {"target_": escaped(name)})
+
+
+def hand_switches(connection: Connection) -> dict[str, bool]:
+    return {unescaped(row.target): bool(row.enabled) for row in connection.execute(select(switches))}
+
+
+def switch_target(transaction: Transaction, name: str, enabled: bool) -> None:
+    transaction.change(_SWITCH, {"target": escaped(name), "enabled": int(enabled)})
+
+
+def _names(transaction: Transaction) -> list[str]:
+    return [unescaped(row.name) for row in transaction.find(_NAMES)]

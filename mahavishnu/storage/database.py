@@ -1,0 +1,139 @@
+"""A database and the connections to it: the only room that knows which of the two it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from mahavishnu.errors import StoreUnavailable
+from mahavishnu.storage.address import Address, check_file
+from mahavishnu.storage.tables import metadata
+from mahavishnu.storage.trouble import problem_of
+
+T = TypeVar("T")
+
+BUSY_MS = 30_000
+CONNECT_S = 5
+READ_COUNTER = "SELECT value FROM counter"
+READERS = 4
+"""Reads at once, each in a thread and on a connection of its own."""
+
+
+class Database:
+    """Hands out connections. One that is marked as writing begins its transactions with the right to write."""
+
+    def __init__(self, address: Address) -> None:
+        """Connects to nothing yet; raises `StoreUnavailable` where it is plain that nothing can come of it."""
+        self.address = address
+        if address.is_sqlite:
+            check_file(address)
+        self.engine = _engine(address)
+        self._mark = "?" if address.is_sqlite else "%s"
+        # Statements of every transaction, ready for the driver: building them each time would cost more than the disk.
+        self.count_on = f"UPDATE counter SET value = value + {self._mark}"  # noqa: S608
+        self.inserts = {table.name: self._insert(table) for table in metadata.sorted_tables}
+
+    def connect_to_write(self) -> Connection:
+        return self.engine.connect().execution_options(writes=True)
+
+    def read(self, query: Callable[[Connection], T]) -> T:
+        """The answer of a query. One that finds its connection broken is asked once more, on a new one."""
+        try:
+            try:
+                return self._read(query)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return self._read(query)
+        except SQLAlchemyError as error:
+            raise self.unavailable(error) from error
+
+    def unavailable(self, error: SQLAlchemyError) -> StoreUnavailable:
+        return self.address.unavailable(problem_of(error))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def describe(self, connection: Connection) -> dict[str, str]:
+        """What people want to know about a database that misbehaves."""
+        if not self.address.is_sqlite:
+            version = connection.exec_driver_sql("SHOW server_version").scalar_one()
+            size = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+            durable = connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
+            return {"server": f"PostgreSQL {version}", "size_bytes": str(size), "synchronous_commit": str(durable)}
+        version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
+        level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+        return {
+            "library": f"SQLite {version}",
+            "file": str(self.address.path.resolve()),
+            "size_bytes": str(self.address.path.stat().st_size),
+            "journal_mode": str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()),
+            "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}.get(level, str(level)),
+        }
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return query(connection)
+
+    def _insert(self, table: Table) -> str:
+        quote = self.engine.dialect.identifier_preparer.quote
+        columns = ", ".join(quote(column.name) for column in table.columns)
+        marks = ", ".join(self._mark for _ in table.columns)
+        return f"INSERT INTO {quote(table.name)} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+def _engine(address: Address) -> Engine:
+    if not address.is_sqlite:
+        return _postgres(address)
+    # One connection for the writer, besides those of the readers.
+    engine = create_engine(address.url, pool_size=READERS + 1, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres(address: Address) -> Engine:
+    url = address.url
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(CONNECT_S)})
+    try:
+        return create_engine(url, pool_size=READERS + 1)
+    except ImportError as missing:
+        raise address.unavailable(
+            f'psycopg cannot be loaded ({missing}); run: pip install "mahavishnu[postgres]"'
+        ) from None
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Transactions are begun by hand: the driver would begin them late, as readers, and so run into deadlocks.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    # What record() has answered for must survive the power as well as the process.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def use_write_ahead_log(database: Database) -> None:
+    """Readers that never wait for the writer. The file remembers it; only the first opening has anything to do."""
+    if not database.address.is_sqlite:
+        return
+    until = time.monotonic() + BUSY_MS / 1000
+    with database.engine.connect() as connection:
+        while True:
+            try:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            except DBAPIError as error:
+                # Two processes that open a new file at once get in each other's way here, and SQLite does not wait.
+                if "locked" not in str(error.orig) or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return

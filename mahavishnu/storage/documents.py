@@ -1,0 +1,104 @@
+"""Nouns that are kept whole, as JSON: tasks, considered targets, targets and scorecards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any
+
+from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, Target, Task
+
+_PLAIN_CARD = tuple(each.name for each in fields(Scorecard) if each.name != "latency")
+
+
+def task_json(task: Task) -> str:
+    return json.dumps(
+        {
+            "type": task.type,
+            "text": task.text,
+            "payload": dict(task.payload),
+            "capabilities": sorted(task.capabilities),
+            "target": task.target,
+            "exclude": sorted(task.exclude),
+            "max_latency_ms": task.max_latency_ms,
+            "deadline_ms": task.deadline_ms,
+            "idempotency_key": task.idempotency_key,
+            "repeatable": task.repeatable,
+            "tags": dict(task.tags),
+        }
+    )
+
+
+def task_of(text: str) -> Task:
+    found = json.loads(text)
+    found["capabilities"] = frozenset(found["capabilities"])
+    found["exclude"] = frozenset(found["exclude"])
+    return Task(**found)
+
+
+def considered_json(considered: Iterable[Considered]) -> str:
+    return json.dumps(
+        [
+            {
+                "target": each.target,
+                "eligible": each.eligible,
+                "why_not": each.why_not,
+                "probability": each.probability,
+                "score": each.score,
+                "components": dict(each.components),
+                "note": each.note,
+            }
+            for each in considered
+        ]
+    )
+
+
+def considered_of(text: str) -> tuple[Considered, ...]:
+    return tuple(Considered(**each) for each in json.loads(text))
+
+
+def target_json(target: Target) -> str:
+    return json.dumps(
+        {
+            "name": target.name,
+            "adapter": target.adapter,
+            "run": target.run,
+            "task_types": sorted(target.task_types),
+            "capabilities": sorted(target.capabilities),
+            "per_run_usd": str(target.cost_model.per_run_usd),
+            "timeout_ms": target.timeout_ms,
+            "enabled": target.enabled,
+            "place": target.place,
+            "options": dict(target.options),
+        }
+    )
+
+
+def target_of(text: str) -> Target:
+    found: dict[str, Any] = json.loads(text)
+    found["task_types"] = frozenset(found["task_types"])
+    found["capabilities"] = frozenset(found["capabilities"])
+    found["cost_model"] = CostModel(per_run_usd=Decimal(found.pop("per_run_usd")))
+    return Target(**found)
+
+
+def scorecards_json(snapshot: Snapshot) -> str:
+    return json.dumps([_card(card) for card in snapshot.scorecards.values()])
+
+
+def snapshot_of(version: int, cursor: int, published_at_us: int, body: str) -> Snapshot:
+    cards = (Scorecard(**{**each, "latency": dict(each["latency"])}) for each in json.loads(body))
+    return Snapshot(
+        version=version,
+        cursor=cursor,
+        published_at_us=published_at_us,
+        scorecards={(card.target, card.task_type): card for card in cards},
+    )
+
+
+def _card(card: Scorecard) -> dict[str, Any]:
+    # Buckets are pairs, because the keys of a JSON object would come back as text.
+    plain = {name: getattr(card, name) for name in _PLAIN_CARD}
+    return {**plain, "latency": sorted(card.latency.items())}

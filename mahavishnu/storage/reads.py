@@ -1,0 +1,122 @@
+"""Reading facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, exists, func, select
+
+from mahavishnu.model import Decision, Execution, Outcome, Status
+from mahavishnu.ports import Evidence, ExecutionQuery
+from mahavishnu.storage.rows import decision_of, ended_of, escaped, outcome_of, revision_of, running_of
+from mahavishnu.storage.tables import announcements, counter, decisions, executions, metadata, outcomes, starts
+
+_STARTED = select(starts, announcements.c.run_id).select_from(
+    starts.outerjoin(announcements, announcements.c.execution_id == starts.c.id)
+)
+_ENDED = select(executions, announcements.c.run_id.label("announced")).select_from(
+    executions.outerjoin(announcements, announcements.c.execution_id == executions.c.id)
+)
+_WITHOUT_END = ~exists().where(executions.c.id == starts.c.id)
+
+
+def newest_position(connection: Connection) -> int:
+    """Every fact up to here is visible: the counter commits together with the facts that it numbers."""
+    newest: int = connection.execute(select(counter.c.value)).scalar_one()
+    return newest
+
+
+def evidence(connection: Connection, since: int, upto: int, limit: int) -> list[tuple[int, Evidence]]:
+    """The next pieces of evidence after `since`; fewer than `limit` only where there are no more up to `upto`."""
+    ended = (
+        (row[0], _ended(row)) for row in connection.execute(_page(_ENDED, executions, since, upto).limit(limit)).all()
+    )
+    changing = _page(select(outcomes), outcomes, since, upto).where(outcomes.c.target.is_not(None)).limit(limit)
+    revised = (
+        (row[0], change) for row in connection.execute(changing).all() if (change := revision_of(row)) is not None
+    )
+    both: Iterable[tuple[int, Evidence]] = merge(ended, revised, key=_position)
+    return list(islice(both, limit))
+
+
+def decision(connection: Connection, decision_id: str) -> Decision | None:
+    row = connection.execute(select(decisions).where(decisions.c.id == escaped(decision_id))).first()
+    return None if row is None else decision_of(row)
+
+
+def newest_decisions(connection: Connection, last: int, task_type: str | None) -> list[Decision]:
+    statement = select(decisions).order_by(decisions.c.position.desc()).limit(max(last, 0))
+    if task_type is not None:
+        statement = statement.where(decisions.c.task_type == escaped(task_type))
+    return [decision_of(row) for row in connection.execute(statement)]
+
+
+def execution(connection: Connection, execution_id: str) -> Execution | None:
+    id_ = escaped(execution_id)
+    ended = connection.execute(_ENDED.where(executions.c.id == id_)).first()
+    if ended is not None:
+        return _ended(ended)
+    started = connection.execute(_STARTED.where(starts.c.id == id_)).first()
+    return None if started is None else _running(started)
+
+
+def newest_executions(connection: Connection, query: ExecutionQuery) -> list[Execution]:
+    """Of the newest starts and the newest ends, those that are the newest executions.
+
+    A start whose end is there as well gives way to it. Only a query for those that run has to look whether every start
+    has ended; any other stops after the first `last` of each table, however long they have become.
+    """
+    found: dict[str, Execution] = {}
+    if query.status in (None, Status.RUNNING):
+        started = _matching(_STARTED, starts, query)
+        if query.status is Status.RUNNING or query.last is None:
+            started = started.where(_WITHOUT_END)
+        found.update((row.id, _running(row)) for row in connection.execute(started))
+    if query.status is not Status.RUNNING:
+        ended = _matching(_ENDED, executions, query)
+        if query.status is not None:
+            ended = ended.where(executions.c.status == query.status.value)
+        found.update((row.id, _ended(row)) for row in connection.execute(ended))
+    newest = sorted(found.values(), key=lambda each: (each.started_at_us, each.id), reverse=True)
+    return newest if query.last is None else newest[: max(query.last, 0)]
+
+
+def outcomes_of(connection: Connection, decision_id: str) -> list[Outcome]:
+    statement = select(outcomes).where(outcomes.c.decision_id == escaped(decision_id)).order_by(outcomes.c.position)
+    return [outcome_of(row) for row in connection.execute(statement)]
+
+
+def row_counts(connection: Connection) -> dict[str, int]:
+    tables = (table for table in metadata.sorted_tables if table is not counter)
+    return {table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
+
+
+def _page(statement: Select[Any], table: Table, since: int, upto: int) -> Select[Any]:
+    position: ColumnElement[int] = table.c.position
+    return statement.where(position > since, position <= upto).order_by(position)
+
+
+def _matching(statement: Select[Any], table: Table, query: ExecutionQuery) -> Select[Any]:
+    conditions = {"decision_id": query.decision_id, "target": query.target, "task_type": query.task_type}
+    for column, wanted in conditions.items():
+        if wanted is not None:
+            statement = statement.where(table.c[column] == escaped(wanted))
+    statement = statement.order_by(table.c.started_at_us.desc(), table.c.id.desc())
+    return statement if query.last is None else statement.limit(max(query.last, 0))
+
+
+def _position(found: tuple[int, Evidence]) -> int:
+    return found[0]
+
+
+def _ended(row: Row[Any] | Sequence[Any]) -> Execution:
+    *end, announced = row
+    return ended_of(end, announced)
+
+
+def _running(row: Row[Any] | Sequence[Any]) -> Execution:
+    *start, run_id = row
+    return running_of(start, run_id)

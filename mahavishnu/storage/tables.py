@@ -1,0 +1,183 @@
+"""The tables, the same for SQLite and PostgreSQL.
+
+Times are UTC microseconds, money is micro-dollars, yes and no are 1 and 0. Every text that people or engines wrote is
+escaped as in JSON (`rows.escaped`), so that no database is ever asked to hold a NUL or half a surrogate pair.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, SmallInteger, Table, Text
+
+HEAD = "0001"
+"""The newest migration: what an open store must be at."""
+
+VERSION_TABLE = "mahavishnu_schema"
+"""Alembic's own table, under a name of ours: a database may be shared with somebody who uses Alembic as well."""
+
+metadata = MetaData()
+
+# SQLite makes a primary key the row's own number only where it is declared INTEGER, to the letter.
+_POSITION = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _position() -> Column[int]:
+    return Column("position", _POSITION, primary_key=True, autoincrement=False)
+
+
+def _text(name: str, *, unique: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=False, unique=unique)
+
+
+def _maybe_text(name: str) -> Column[str]:
+    return Column(name, Text)
+
+
+def _whole(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _maybe_whole(name: str) -> Column[int]:
+    return Column(name, BigInteger)
+
+
+def _flag(name: str) -> Column[int]:
+    return Column(name, SmallInteger, nullable=False)
+
+
+counter = Table("counter", metadata, _whole("value"))
+"""One row: the newest position. A transaction holds its lock from its first statement until it commits."""
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _position(),
+    _text("id", unique=True),
+    _whole("at_us"),
+    _text("process_id"),
+    _text("task_type"),
+    _maybe_text("selected"),
+    Column("probability", Double, nullable=False),
+    Column("confidence", Double, nullable=False),
+    _text("confidence_kind"),
+    _flag("randomised"),
+    _text("reason"),
+    _text("policy"),
+    _text("policy_version"),
+    _whole("snapshot_version"),
+    _whole("snapshot_cursor"),
+    _text("seed"),
+    _whole("overhead_us"),
+    _text("task"),
+    _text("considered"),
+    Index("decisions_by_task_type", "task_type", "position"),
+)
+
+starts = Table(
+    "execution_starts",
+    metadata,
+    _position(),
+    _text("id", unique=True),
+    _text("decision_id"),
+    _text("process_id"),
+    _text("target"),
+    _text("adapter"),
+    _text("task_type"),
+    _whole("attempt"),
+    _flag("fallback"),
+    _flag("randomised"),
+    _whole("started_at_us"),
+    Index("execution_starts_by_decision", "decision_id"),
+    Index("execution_starts_by_process", "process_id"),
+    Index("execution_starts_by_time", "started_at_us", "id"),
+)
+
+announcements = Table("announcements", metadata, _position(), _text("execution_id", unique=True), _text("run_id"))
+"""The ids that engines gave to runs, as far as they were known before the end."""
+
+executions = Table(
+    "executions",
+    metadata,
+    _position(),
+    _text("id", unique=True),
+    _text("decision_id"),
+    _text("process_id"),
+    _text("target"),
+    _text("adapter"),
+    _text("task_type"),
+    _whole("attempt"),
+    _flag("fallback"),
+    _flag("randomised"),
+    _text("status"),
+    _whole("started_at_us"),
+    _maybe_whole("ended_at_us"),
+    _maybe_whole("latency_us"),
+    _whole("cost_micros"),
+    _whole("input_tokens"),
+    _whole("output_tokens"),
+    _flag("estimated"),
+    Column("quality", Double),
+    _maybe_text("value"),
+    _maybe_text("error_code"),
+    _maybe_text("error"),
+    _maybe_text("run_id"),
+    Index("executions_by_decision", "decision_id"),
+    Index("executions_by_target", "target", "task_type", "started_at_us"),
+    Index("executions_by_time", "started_at_us", "id"),
+)
+"""The ended ones. The first end of an id stands."""
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    _position(),
+    _text("id", unique=True),
+    _text("decision_id"),
+    _whole("at_us"),
+    Column("completed", SmallInteger),
+    Column("correct", SmallInteger),
+    _maybe_text("corrected_to"),
+    Column("quality", Double),
+    _maybe_text("note"),
+    _maybe_text("target"),
+    _maybe_text("task_type"),
+    _whole("samples"),
+    _whole("successes"),
+    _whole("quality_samples"),
+    _whole("quality_ppm"),
+    Index("outcomes_by_decision", "decision_id"),
+)
+"""Each with the Revision it makes; `target` is NULL where it makes none."""
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _text("fingerprint"),
+    _text("decision_id"),
+    _text("process_id"),
+    _flag("succeeded"),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("host"),
+    _whole("pid"),
+    _maybe_whole("pid_started"),
+    _whole("lease_until_us"),
+    _whole("started_at_us"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("version", _POSITION, primary_key=True, autoincrement=False),
+    _whole("cursor"),
+    _whole("published_at_us"),
+    _text("body"),
+)
+
+targets = Table("targets", metadata, Column("name", Text, primary_key=True), _whole("place"), _text("body"))
+
+switches = Table("switches", metadata, Column("target", Text, primary_key=True), _flag("enabled"))

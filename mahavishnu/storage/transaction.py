@@ -1,0 +1,52 @@
+"""One writing transaction: its positions, and the rows that go to their tables many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Table
+from sqlalchemy import Row as Found
+
+from mahavishnu.storage.database import READ_COUNTER, Database
+from mahavishnu.storage.rows import Row
+
+IN_LIST = 500
+"""How many values to put into one IN (...): SQLite has a limit, and it was once 999."""
+
+
+class Transaction:
+    """Numbers `facts` facts and writes them.
+
+    It begins by taking the counter's row, so that writing transactions of all processes come one after the other:
+    whatever is read here still holds when this commits, and positions are in the order of commit.
+    """
+
+    def __init__(self, connection: Connection, database: Database, facts: int) -> None:
+        self._connection = connection
+        self._inserts = database.inserts
+        self._rows: dict[str, list[Row]] = {}
+        connection.exec_driver_sql(database.count_on, (facts,))
+        self._next: int = connection.exec_driver_sql(READ_COUNTER).scalar_one() - facts
+
+    def position(self) -> int:
+        self._next += 1
+        return self._next
+
+    def add(self, table: Table, row: Row) -> None:
+        """Append a row with the next flush; one whose key is there already is left out."""
+        self._rows.setdefault(table.name, []).append(row)
+
+    def flush(self) -> None:
+        for name, rows in self._rows.items():
+            self._connection.exec_driver_sql(self._inserts[name], rows)
+        self._rows.clear()
+
+    def find(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Found[Any]]:
+        """What a query finds, with everything in it that this transaction has added."""
+        self.flush()
+        return self._connection.execute(statement, parameters or {}).all()
+
+    def change(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
+        """Run a statement that changes rows; returns how many. Rows that were only added are not seen by it."""
+        return self._connection.execute(statement, parameters or {}).rowcount
