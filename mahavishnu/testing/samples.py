@@ -1,0 +1,203 @@
+"""Facts to try a store with: ordinary ones, and some as odd as they come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from mahavishnu.model import (
+    Considered,
+    CostModel,
+    Decision,
+    Execution,
+    Micros,
+    Outcome,
+    Scorecard,
+    Snapshot,
+    Status,
+    Target,
+    Task,
+    Usage,
+)
+from mahavishnu.ports import Clock
+
+ODD_TEXT = "naïve “quotes” \" \\ 😀 \x00 \ud800 \u2028 %s ? :name '; DROP TABLE decisions; --\n\t"
+"""What text columns, drivers and encodings stumble over, half a surrogate pair and a NUL among it."""
+
+ODD_VALUE: dict[str, Any] = {
+    ODD_TEXT: [None, True, 0, -1.5e-300, 2**80, {"": []}],
+    "long": "x" * 1_000_000,
+    "deep": [[[[[{"a": {"b": {"c": [ODD_TEXT]}}}]]]]],
+}
+
+
+class Samples:
+    """Makes facts whose ids and times come from one clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def new_id(self) -> str:
+        return self._clock.new_id()
+
+    def decision(self, selected: str | None = "a", task_type: str = "etl") -> Decision:
+        return Decision(
+            id=self.new_id(),
+            at_us=self._clock.now_us(),
+            process_id="somebody",
+            task=Task(type=task_type, text="load it"),
+            selected=selected,
+            probability=1.0 if selected else 0.0,
+            confidence=0.5,
+            confidence_kind="probability",
+            randomised=False,
+            reason="it was the first",
+            considered=(Considered(target="a", eligible=selected is not None, why_not=None if selected else "asleep"),),
+            policy="preference",
+            policy_version="1",
+            snapshot_version=0,
+            snapshot_cursor=0,
+            seed=1,
+            overhead_us=12,
+        )
+
+    def odd_decision(self) -> Decision:
+        task = Task(
+            type="etl",
+            text=ODD_TEXT + "y" * 1_000_000,
+            payload=ODD_VALUE,
+            capabilities=frozenset({"sql", "python"}),
+            target="a",
+            exclude=frozenset({"b"}),
+            max_latency_ms=10,
+            deadline_ms=2**40,
+            idempotency_key=ODD_TEXT,
+            repeatable=False,
+            tags={"team": ODD_TEXT},
+        )
+        considered = (
+            Considered(
+                target="a",
+                eligible=True,
+                probability=0.1 + 0.2,
+                score=1e-17,
+                components={"rate": 1 / 3, "samples": 7, "speed": None},
+                note=ODD_TEXT,
+            ),
+            Considered(target="b", eligible=False, why_not=ODD_TEXT),
+        )
+        return replace(
+            self.decision(), task=task, considered=considered, reason=ODD_TEXT, seed=2**100, confidence=1 / 3
+        )
+
+    def start(self, decision: Decision, process_id: str = "somebody", target: str = "a", attempt: int = 1) -> Execution:
+        return Execution(
+            id=self.new_id(),
+            decision_id=decision.id,
+            process_id=process_id,
+            target=target,
+            adapter="local",
+            task_type=decision.task.type,
+            attempt=attempt,
+            fallback=attempt > 1,
+            randomised=False,
+            status=Status.RUNNING,
+            started_at_us=self._clock.now_us(),
+        )
+
+    def end(self, start: Execution, status: Status = Status.SUCCEEDED, quality: float | None = None) -> Execution:
+        succeeded = status is Status.SUCCEEDED
+        return replace(
+            start,
+            status=status,
+            ended_at_us=start.started_at_us + 1500,
+            latency_us=1500,
+            cost_micros=Micros(2000),
+            quality=quality,
+            value={"rows": 3} if succeeded else None,
+            error_code=None if succeeded else "transient",
+            error=None if succeeded else "the disk was full",
+        )
+
+    def odd_end(self, start: Execution) -> Execution:
+        return replace(
+            self.end(start, Status.FAILED, quality=1 / 3),
+            fallback=True,
+            randomised=True,
+            cost_micros=Micros(2**60),
+            usage=Usage(input_tokens=2**40, output_tokens=1, estimated=True),
+            value=ODD_VALUE,
+            error=ODD_TEXT,
+            run_id=ODD_TEXT,
+        )
+
+    def run(
+        self, decision: Decision, status: Status = Status.SUCCEEDED, quality: float | None = None, target: str = "a"
+    ) -> list[Execution]:
+        """The start and the end of one execution."""
+        start = self.start(decision, target=target)
+        return [start, self.end(start, status, quality)]
+
+    def outcome(
+        self,
+        decision: Decision,
+        *,
+        completed: bool | None = None,
+        quality: float | None = None,
+        correct: bool | None = None,
+    ) -> Outcome:
+        return Outcome(
+            id=self.new_id(),
+            decision_id=decision.id,
+            at_us=self._clock.now_us(),
+            completed=completed,
+            correct=correct,
+            quality=quality,
+        )
+
+    def odd_outcome(self, decision: Decision) -> Outcome:
+        return Outcome(
+            id=self.new_id(),
+            decision_id=decision.id,
+            at_us=self._clock.now_us(),
+            completed=False,
+            correct=False,
+            corrected_to=ODD_TEXT,
+            quality=1 / 3,
+            note=ODD_TEXT,
+        )
+
+    def snapshot(self, version: int = 1) -> Snapshot:
+        card = Scorecard(
+            target="a",
+            task_type="etl",
+            samples=2**50,
+            successes=3,
+            timed_out=1,
+            lost=2,
+            refused=3,
+            cancelled=4,
+            cost_micros=2**60,
+            cost_samples=9,
+            quality_ppm=333_333,
+            quality_samples=1,
+            latency={-691: 1, 0: 2, 268: 2**40},
+            last_at_us=self._clock.now_us(),
+        )
+        cards = {("a", "etl"): card, ("b", "etl"): Scorecard(target="b", task_type="etl")}
+        return Snapshot(version=version, cursor=7, published_at_us=self._clock.now_us(), scorecards=cards)
+
+    def target(self, name: str = "a") -> Target:
+        return Target(
+            name=name,
+            adapter="local",
+            run="package.module:function",
+            task_types=frozenset({"etl", "rag"}),
+            capabilities=frozenset({"sql"}),
+            cost_model=CostModel(per_run_usd=Decimal("0.0020")),
+            timeout_ms=900,
+            enabled=False,
+            place=3,
+            options={"odd": ODD_TEXT, "deep": {"a": [1, None]}},
+        )
