@@ -1,0 +1,5 @@
+"""mahavishnu: an adaptive router that chooses, runs, records and learns."""
+
+from mahavishnu.model import Decision, Execution, Outcome, Report, Result, Target, Task
+
+__all__ = ["Decision", "Execution", "Outcome", "Report", "Result", "Target", "Task"]

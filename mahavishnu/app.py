@@ -1,0 +1,89 @@
+"""The composition root: the one place where settings become a running orchestrator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from mahavishnu.engine.clock import SystemClock
+from mahavishnu.engine.orchestrator import UnifiedOrchestrator
+from mahavishnu.errors import Misconfigured, PluginBroken, PluginMissing, UnknownName
+from mahavishnu.jobs.scores import recalculate
+from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
+from mahavishnu.policies.statistical import Statistical
+from mahavishnu.ports import Adapter, Policy, Store
+from mahavishnu.settings import Settings, load_settings
+from mahavishnu.stats.scoring import Scoring
+from mahavishnu.storage import open_store
+
+LONG_TAIL = 5_000
+"""Facts after the newest snapshot from which on opening publishes a new one, for the next start to begin from."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A running mahavishnu."""
+
+    settings: Settings
+    store: Store
+    adapters: Mapping[str, Adapter]
+    orchestrator: UnifiedOrchestrator
+
+
+def make_store(settings: Settings) -> Store:
+    """The store of these settings, not yet opened."""
+    return open_store(settings.store.url, SystemClock(), lease_s=settings.store.lease_s)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] = ()) -> AsyncIterator[App]:
+    """Open the store, load what the settings and the store name (and the `adapters` named here), and run.
+
+    Without settings, those of the working directory and the environment. An adapter that cannot be loaded is no reason
+    not to start: its targets stand aside and say why.
+    """
+    settings = settings or load_settings(None, os.environ, {})
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        store = open_store(settings.store.url, clock, lease_s=settings.store.lease_s)
+        await store.open()
+        stack.push_async_callback(store.close)
+        wanted = {"local", *adapters, *settings.adapters}
+        wanted |= {target.adapter for target in (*settings.targets.values(), *await store.targets())}
+        loaded, absent = _load_adapters(settings, sorted(wanted))
+        for adapter in loaded.values():
+            stack.push_async_callback(adapter.close)
+        policies = _load_policies(settings)
+        orchestrator = UnifiedOrchestrator(store, loaded, absent, policies, _scoring(settings), clock, settings)
+        await stack.enter_async_context(orchestrator)
+        if orchestrator.tail >= LONG_TAIL:
+            await recalculate(store, clock)
+        yield App(settings, store, loaded, orchestrator)
+
+
+def _load_adapters(settings: Settings, names: Sequence[str]) -> tuple[dict[str, Adapter], dict[str, str]]:
+    loaded: dict[str, Adapter] = {}
+    absent: dict[str, str] = {}
+    for name in names:
+        try:
+            loaded[name] = make(load_adapter(name), settings.adapters.get(name, {}), where=f"[adapters.{name}]")
+        except (PluginMissing, PluginBroken, UnknownName, Misconfigured) as why:
+            absent[name] = str(why)
+    return loaded, absent
+
+
+def _load_policies(settings: Settings) -> dict[str, Policy]:
+    """Every policy that is installed; the one that the settings name must be among them."""
+    policies: dict[str, Policy] = {}
+    for name in {*available_policies(), *settings.policies, settings.routing.policy}:
+        policies[name] = make(load_policy(name), settings.policies.get(name, {}), where=f"[policies.{name}]")
+    return policies
+
+
+def _scoring(settings: Settings) -> Scoring:
+    """How `routing stats` scores, whichever policy chooses."""
+    options = settings.policies.get("statistical", {})
+    statistical: Statistical = make(Statistical, options, where="[policies.statistical]")
+    return statistical

@@ -1,0 +1,1 @@
+"""The engine: admission, choice, attempts, and what is learnt from them."""

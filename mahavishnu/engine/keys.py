@@ -1,0 +1,95 @@
+"""Idempotency keys: the same key, while it runs or after it succeeded, gives the same executions."""
+
+from __future__ import annotations
+
+from asyncio import Event, timeout
+
+from mahavishnu.engine.runs import failed, nothing_eligible
+from mahavishnu.errors import MahavishnuError, Refused
+from mahavishnu.model import Decision, Execution, Report, Status, Task
+from mahavishnu.ports import Clock, ExecutionQuery, Store
+
+FIRST_LOOK_S = 0.02
+LONGEST_LOOK_S = 0.5
+
+
+class KeyKeeper:
+    """Claims keys, and waits for the runs of others."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def claim(self, task: Task, decision_id: str) -> str | None:
+        """None where the key is ours to run; else the decision that has it."""
+        key = task.idempotency_key or ""
+        claim = await self._store.claim(key, task.fingerprint(), decision_id)
+        return None if claim.mine else claim.decision_id
+
+    async def await_report(self, task: Task, decision_id: str, over: Event | None, deadline_s: float) -> Report | None:
+        """The report of somebody else's run, once it is over; None where it came to nothing that could be reported (its
+        process died, or it was cancelled), so that the key is free to be claimed again.
+
+        `over` is set by a run of this process; that of another one is looked after in the store.
+        """
+        key = task.idempotency_key or ""
+        began_s = self._clock.monotonic_s()
+        look_s = FIRST_LOOK_S
+        while True:
+            left_s = deadline_s - self._clock.monotonic_s()
+            if left_s <= 0:
+                why = f'its deadline passed while key "{key}" was still running elsewhere'
+                return await self._report(task, decision_id, failed(decision_id, [], [], why), began_s)
+            if over is not None:
+                await _wait(over, left_s)
+                over = None
+                continue
+            holder = await self._store.holder(key)
+            if holder is None or holder.over or holder.decision_id != decision_id:
+                return await self._report(task, decision_id, None, began_s)
+            await self._clock.sleep(min(look_s, left_s))
+            look_s = min(look_s * 2, LONGEST_LOOK_S)
+
+    async def _report(
+        self, task: Task, decision_id: str, error: MahavishnuError | None, began_s: float
+    ) -> Report | None:
+        decision = await self._store.decision(decision_id)
+        executions = list(await self._store.executions(ExecutionQuery(decision_id=decision_id, last=None)))[::-1]
+        last = executions[-1] if executions else None
+        if error is None:
+            if decision is None or (
+                last is not None and last.status in (Status.LOST, Status.CANCELLED, Status.RUNNING)
+            ):
+                return None
+            error = _error_of(decision, executions)
+        return Report(
+            task=task,
+            decision=decision,
+            executions=tuple(executions),
+            value=last.value if last is not None and error is None else None,
+            error=error,
+            replayed=True,
+            latency_us=round((self._clock.monotonic_s() - began_s) * 1e6),
+        )
+
+
+def _error_of(decision: Decision, executions: list[Execution]) -> MahavishnuError | None:
+    """The error that the run ended with, built again from what was recorded."""
+    if not executions:
+        return nothing_eligible(decision)
+    last = executions[-1]
+    match last.status:
+        case Status.SUCCEEDED:
+            return None
+        case Status.REFUSED:
+            return Refused(last.error or "the target refused what was asked")
+        case _:
+            return failed(decision.id, executions, [], "no target is left to try")
+
+
+async def _wait(over: Event, seconds: float) -> None:
+    try:
+        async with timeout(seconds):
+            await over.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,275 @@
+"""UnifiedOrchestrator: the engine's face."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mahavishnu.engine.choice import Chooser
+from mahavishnu.engine.collector import Collector
+from mahavishnu.engine.evidence import EvidenceBook, Stat
+from mahavishnu.engine.keys import KeyKeeper
+from mahavishnu.engine.roster import Roster, Standing
+from mahavishnu.engine.runs import Run, Runner, nothing_eligible
+from mahavishnu.errors import InvalidTask, RepositoryError, TaskCancelled
+from mahavishnu.model import Decision, Outcome, Report, Target, Task
+from mahavishnu.ports import Adapter, Clock, Policy, Store
+from mahavishnu.settings import Settings
+from mahavishnu.stats.scoring import Scoring
+
+log = logging.getLogger("mahavishnu.engine")
+
+REAP_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far `execute_many` has come; `report` is the one that came in last. `total` is None for an endless input."""
+
+    done: int
+    total: int | None
+    report: Report
+
+
+class UnifiedOrchestrator:
+    """Chooses a target for each task, runs it, records what happened, and learns from it.
+
+    Use it as an async context manager; `mahavishnu.app.open_app` puts one together from settings. `absent` says of each
+    adapter that was asked for and could not be loaded why not.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        adapters: Mapping[str, Adapter],
+        absent: Mapping[str, str],
+        policies: Mapping[str, Policy],
+        scoring: Scoring,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._book = EvidenceBook(store, scoring)
+        self._roster = Roster(settings.targets, adapters, absent, store, clock, settings.breaker)
+        self._collector = Collector(store, self._book, clock, settings.store.lease_s)
+        self._chooser = Chooser(self._roster, self._book, policies, settings.routing.policy, clock, store.process_id)
+        self._runner = Runner(self._roster, self._chooser, self._collector, clock, settings, store.process_id)
+        self._keys = KeyKeeper(store, clock)
+        self._running: dict[str, Run] = {}
+        self._keeping_up: asyncio.Task[None] | None = None
+        self.tail = 0
+        """How many facts had to be folded on top of the newest snapshot when this was opened."""
+
+    async def __aenter__(self) -> UnifiedOrchestrator:
+        await self._store.reap()
+        self.tail = await self._book.load()
+        await self._roster.refresh()
+        self._keeping_up = asyncio.create_task(self._keep_up(), name="mahavishnu keeps up")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop cleanly: what is still running is cancelled, and recorded as that."""
+        if self._keeping_up is not None:
+            self._keeping_up.cancel()
+            await asyncio.wait({self._keeping_up})
+        for run in list(self._running.values()):
+            _cancel(run)
+        await asyncio.gather(*(run.over.wait() for run in list(self._running.values())))
+
+    # -- tasks ---------------------------------------------------------------------------------------------------------
+
+    async def route(self, task: Task, *, policy: str | None = None, seed: int | None = None) -> Decision:
+        """Decide without running; the decision is recorded. Raises NothingEligible, and InputError for a bad task."""
+        await self._check(task, policy)
+        decision = self._chooser.choose(task, self._clock.new_id(), policy, seed).decision
+        await self._collector.decided(decision)
+        if decision.selected is None:
+            raise nothing_eligible(decision)
+        return decision
+
+    async def execute(self, task: Task, *, policy: str | None = None, seed: int | None = None) -> Report:
+        """Decide and run, with retries and fallback. Raises what `Report.error` would hold."""
+        report = await self.perform(task, policy=policy, seed=seed)
+        if report.error is not None:
+            raise report.error
+        return report
+
+    async def perform(self, task: Task, *, policy: str | None = None, seed: int | None = None) -> Report:
+        """Like `execute`, with failure as a value: `Report.error` is TaskFailed, NothingEligible, TaskCancelled, or the
+        target's own Refused. Raises InputError for a task that cannot be meant, RepositoryError where it cannot be
+        recorded."""
+        await self._check(task, policy)
+        decision_id = self._clock.new_id()
+        if task.idempotency_key is None:
+            return await self._run(task, decision_id, policy, seed)
+        while True:
+            holder = await self._keys.claim(task, decision_id)
+            if holder is None:
+                return await self._run(task, decision_id, policy, seed)
+            here = self._running.get(holder)
+            report = await self._keys.await_report(task, holder, here.over if here else None, self._deadline_s(task))
+            if report is not None:
+                return report
+
+    async def execute_many(
+        self,
+        tasks: Iterable[Task],
+        *,
+        concurrency: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> list[Report]:
+        """Run many, at most `concurrency` at once; the reports stand in the order of the tasks, failures among them."""
+        total = len(tasks) if isinstance(tasks, Sequence) else None
+        reports: dict[int, Report] = {}
+        async for place, report in self.as_completed(tasks, concurrency=concurrency):
+            reports[place] = report
+            if progress is not None:
+                progress(Progress(len(reports), total, report))
+        return [reports[place] for place in range(len(reports))]
+
+    async def as_completed(
+        self, tasks: Iterable[Task], *, concurrency: int | None = None
+    ) -> AsyncIterator[tuple[int, Report]]:
+        """Each report as soon as it is there, with the place of its task. Reads `tasks` no faster than it runs them.
+
+        Leaving the loop early cancels what is still running. A task that cannot be meant ends the loop with its error.
+        """
+        waiting = enumerate(tasks)
+        most = concurrency or self._settings.limits.concurrency
+        running: dict[asyncio.Task[Report], int] = {}
+        try:
+            while True:
+                while len(running) < most and (following := next(waiting, None)) is not None:
+                    place, task = following
+                    running[asyncio.create_task(self.perform(task))] = place
+                if not running:
+                    return
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for each in sorted(done, key=running.__getitem__):
+                    yield running.pop(each), each.result()
+        finally:
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def cancel(self, decision_id: str) -> bool:
+        """Cancel a run of this process; its `execute` raises TaskCancelled. Whether there was one to cancel."""
+        run = self._running.get(decision_id)
+        if run is None:
+            return False
+        _cancel(run)
+        await run.over.wait()
+        return True
+
+    async def record_outcome(
+        self,
+        decision_id: str,
+        *,
+        completed: bool | None = None,
+        correct: bool | None = None,
+        corrected_to: str | None = None,
+        quality: float | None = None,
+        note: str | None = None,
+    ) -> Outcome:
+        """Record what was learnt about a decision. Raises UnknownName or InvalidOutcome."""
+        if corrected_to is not None:
+            self._roster.target(corrected_to)
+        outcome = Outcome(
+            id=self._clock.new_id(),
+            decision_id=decision_id,
+            at_us=self._clock.now_us(),
+            completed=completed,
+            correct=correct,
+            corrected_to=corrected_to,
+            quality=quality,
+            note=note,
+        )
+        await self._collector.learnt(outcome)
+        return outcome
+
+    # -- targets -------------------------------------------------------------------------------------------------------
+
+    def standings(self) -> Sequence[Standing]:
+        """Every target as it stands, by default order."""
+        return self._roster.standings()
+
+    def stats(self, task_type: str | None = None, target: str | None = None) -> Sequence[Stat]:
+        return self._book.stats(task_type, target)
+
+    async def check_health(self) -> None:
+        """Ask every target's adapter how it is, now."""
+        await self._roster.check(fresh=True)
+
+    async def add_target(self, target: Target) -> None:
+        await self._roster.add(target)
+
+    async def remove_target(self, name: str) -> None:
+        await self._roster.remove(name)
+
+    async def switch_target(self, name: str, *, enabled: bool) -> None:
+        await self._roster.switch(name, enabled=enabled)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _check(self, task: Task, policy: str | None) -> None:
+        """Refuse what cannot be meant before anything is decided; ask targets that were never asked how they are."""
+        size = len(task.text.encode("utf-8", "replace"))
+        most = self._settings.limits.max_text_bytes
+        if size > most:
+            problem = f"has {size} bytes, above limits.max_text_bytes {most}; send a reference or raise the limit"
+            raise InvalidTask(field="text", problem=problem)
+        self._chooser.check_policy(policy)
+        self._roster.check_task_type(task.type)
+        for name in (task.target, *task.exclude):
+            if name is not None:
+                self._roster.target(name)
+        await self._roster.check(self._roster.taking(task.type))
+
+    def _deadline_s(self, task: Task) -> float:
+        return self._clock.monotonic_s() + (task.deadline_ms or self._settings.attempts.deadline_ms) / 1000
+
+    async def _run(self, task: Task, decision_id: str, policy: str | None, seed: int | None) -> Report:
+        carrier = asyncio.current_task()
+        run = Run(
+            task=task,
+            decision_id=decision_id,
+            began_s=self._clock.monotonic_s(),
+            deadline_s=self._deadline_s(task),
+            carrier=carrier,
+        )
+        self._running[decision_id] = run
+        try:
+            return await self._runner.carry_out(run, policy, seed)
+        except asyncio.CancelledError:
+            if not run.cancelled or carrier is None or carrier.uncancel() > 0:
+                raise
+            return self._runner.report(run, TaskCancelled(decision_id=decision_id))
+        finally:
+            del self._running[decision_id]
+            run.over.set()
+
+    async def _keep_up(self) -> None:
+        """Fold what other processes learn, follow what is switched, and look after those that died."""
+        reaped_s = self._clock.monotonic_s()
+        while True:
+            await asyncio.sleep(self._settings.routing.refresh_s)
+            try:
+                await self._book.refresh()
+                await self._roster.refresh()
+                if self._clock.monotonic_s() - reaped_s >= REAP_EVERY_S:
+                    reaped_s = self._clock.monotonic_s()
+                    await self._store.reap()
+            except RepositoryError as trouble:
+                # Routing goes on with what is known; the next round tries again.
+                log.warning("keeping up failed: %s", trouble)
+            await self._roster.recheck()
+
+
+def _cancel(run: Run) -> None:
+    run.cancelled = True
+    if run.carrier is not None:
+        run.carrier.cancel()

@@ -1,0 +1,215 @@
+"""The roster: every target there is, whether it is switched on, how it is, and its breaker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from mahavishnu.engine.breaker import Breaker, BreakerState, Permit, Verdict
+from mahavishnu.errors import InvalidTarget, TargetExists, TargetIsConfigured, UnknownName
+from mahavishnu.model import ANY, HEALTHY, Health, HealthStatus, Target
+from mahavishnu.ports import Adapter, Clock, Store
+from mahavishnu.settings import BreakerSettings
+
+HEALTH_TIMEOUT_S = 5.0
+HEALTH_LASTS_S = 15.0
+
+CONFIGURATION = "configuration"
+ADAPTER = "adapter"
+STORE = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One target as it stands now, for people to read."""
+
+    target: Target
+    enabled: bool
+    source: str
+    health: Health
+    breaker: BreakerState
+
+
+@dataclass(slots=True)
+class _Entry:
+    target: Target
+    source: str
+    enabled: bool
+    breaker: Breaker
+    health: Health | None = None
+    checked_at_s: float = float("-inf")
+
+
+class Roster:
+    """Targets come from the configuration, from adapters and from the store; where names meet, the first of these wins.
+
+    Their default order is that order, too. What was switched by hand overrides what the configuration says.
+    """
+
+    def __init__(
+        self,
+        configured: Mapping[str, Target],
+        adapters: Mapping[str, Adapter],
+        absent: Mapping[str, str],
+        store: Store,
+        clock: Clock,
+        rules: BreakerSettings,
+    ) -> None:
+        self._configured = configured
+        self._adapters = adapters
+        self._absent = absent
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._entries: dict[str, _Entry] = {}
+        self._changed = asyncio.Event()
+
+    # -- who there is --------------------------------------------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        """Read what was added, removed and switched, here or by other processes."""
+        added, switches = await self._store.targets(), await self._store.switches()
+        found: dict[str, tuple[Target, str]] = {}
+        for source, targets in (
+            (CONFIGURATION, self._configured.values()),
+            (ADAPTER, [each for adapter in self._adapters.values() for each in adapter.targets()]),
+            (STORE, added),
+        ):
+            for target in targets:
+                found.setdefault(target.name, (target, source))
+        fresh: dict[str, _Entry] = {}
+        for place, (name, (target, source)) in enumerate(found.items()):
+            entry = self._entries.get(name)
+            placed = replace(target, place=place)
+            if entry is None or replace(entry.target, place=place) != placed:
+                entry = _Entry(placed, source, target.enabled, Breaker(self._rules))
+            entry.target, entry.source = placed, source
+            entry.enabled = switches.get(name, target.enabled)
+            fresh[name] = entry
+        self._entries = fresh
+
+    def taking(self, task_type: str) -> Sequence[Target]:
+        return [entry.target for entry in self._entries.values() if entry.target.takes(task_type)]
+
+    def target(self, name: str) -> Target:
+        """Raises UnknownName, with the nearest name there is."""
+        return self._entry(name).target
+
+    def check_task_type(self, task_type: str) -> None:
+        """Raises UnknownName where nobody takes it."""
+        if self.taking(task_type):
+            return
+        known = {word for entry in self._entries.values() for word in entry.target.task_types} - {ANY}
+        raise UnknownName(
+            kind="task type", name=task_type, nearest=_nearest(task_type, known), see="mahavishnu targets list"
+        )
+
+    def enabled(self, name: str) -> bool:
+        return self._entries[name].enabled
+
+    def adapter(self, target: Target) -> Adapter:
+        return self._adapters[target.adapter]
+
+    def capable(self, target: Target, wanted: frozenset[str]) -> frozenset[str]:
+        """Of the wanted capabilities, those that the target's adapter has for all its targets."""
+        adapter = self._adapters.get(target.adapter)
+        return frozenset(word for word in wanted if adapter is not None and adapter.supports(word))
+
+    # -- changing it ---------------------------------------------------------------------------------------------------
+
+    async def add(self, target: Target) -> None:
+        entry = self._entries.get(target.name)
+        if entry is not None:
+            raise TargetExists(target=target.name, where=f"the {entry.source}")
+        if target.adapter not in self._adapters:
+            near = _nearest(target.adapter, self._adapters)
+            raise UnknownName(kind="adapter", name=target.adapter, nearest=near, see="mahavishnu doctor")
+        await self._store.add_target(target)
+        await self.refresh()
+
+    async def remove(self, name: str) -> None:
+        entry = self._entry(name)
+        if entry.source == CONFIGURATION:
+            raise TargetIsConfigured(target=name, where="the configuration file")
+        if entry.source == ADAPTER:
+            raise InvalidTarget(target=name, field="registration", problem="is made in code; remove it there")
+        await self._store.remove_target(name)
+        await self.refresh()
+
+    async def switch(self, name: str, *, enabled: bool) -> None:
+        self._entry(name)
+        await self._store.switch_target(name, enabled)
+        await self.refresh()
+
+    # -- how they are --------------------------------------------------------------------------------------------------
+
+    def breaker(self, name: str) -> Breaker:
+        return self._entries[name].breaker
+
+    def report(self, breaker: Breaker, permit: Permit, verdict: Verdict, retry_after_s: float | None = None) -> None:
+        """Hand a permit back, and wake those who wait for one."""
+        breaker.report(permit, verdict, self._clock.monotonic_s(), retry_after_s)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def change(self, timeout_s: float) -> None:
+        """Wait until a breaker may have changed its mind, or for so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def health(self, name: str) -> Health:
+        return self._entries[name].health or HEALTHY
+
+    async def check(self, targets: Sequence[Target] | None = None, *, fresh: bool = False) -> None:
+        """Ask how the targets are: those that were never asked or (`fresh`) all of them."""
+        entries = self._entries.values() if targets is None else [self._entry(each.name) for each in targets]
+        now = self._clock.monotonic_s()
+        stale = [each for each in entries if fresh or each.health is None]
+        if not stale:
+            return
+        found = await asyncio.gather(*(self._ask(each.target) for each in stale))
+        for entry, health in zip(stale, found, strict=True):
+            entry.health, entry.checked_at_s = health, now
+
+    async def recheck(self) -> None:
+        """Ask again about those that were asked some while ago."""
+        now = self._clock.monotonic_s()
+        await self.check(
+            [each.target for each in self._entries.values() if now - each.checked_at_s >= HEALTH_LASTS_S], fresh=True
+        )
+
+    async def _ask(self, target: Target) -> Health:
+        adapter = self._adapters.get(target.adapter)
+        if adapter is None:
+            why = self._absent.get(target.adapter, f'there is no adapter "{target.adapter}"')
+            return Health(HealthStatus.MISCONFIGURED, why)
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                return await adapter.health(target)
+        except TimeoutError:
+            return Health(HealthStatus.UNREACHABLE, f"did not say how it is within {HEALTH_TIMEOUT_S:.0f} s")
+        except Exception as crash:
+            return Health(HealthStatus.UNREACHABLE, f"its health check crashed: {type(crash).__name__}: {crash}")
+
+    def standings(self) -> Sequence[Standing]:
+        now = self._clock.monotonic_s()
+        return [
+            Standing(each.target, each.enabled, each.source, each.health or HEALTHY, each.breaker.state(now))
+            for each in self._entries.values()
+        ]
+
+    def _entry(self, name: str) -> _Entry:
+        entry = self._entries.get(name)
+        if entry is None:
+            near = _nearest(name, self._entries)
+            raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
+        return entry
+
+
+def _nearest(word: str, known: Mapping[str, object] | set[str]) -> str | None:
+    return next(iter(get_close_matches(word, list(known), n=1)), None)

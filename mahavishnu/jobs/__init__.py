@@ -1,0 +1,1 @@
+"""What a schedule does, with no scheduler in it."""

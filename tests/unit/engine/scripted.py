@@ -1,0 +1,66 @@
+"""An adapter whose behaviour each test writes."""
+
+import asyncio
+
+from mahavishnu.model import HEALTHY, Result, Target, Task
+from mahavishnu.ports import ExecutionQuery
+
+
+class ScriptedAdapter:
+    """Runs what the test wrote: one async function a target, called with (task, call)."""
+
+    name = "scripted"
+
+    def __init__(self, **behaviours):
+        self.behaviours = behaviours
+        self.healths = {}
+        self.calls = []
+
+    def targets(self):
+        return [
+            Target(name=name, adapter=self.name, run=name, task_types={"t"}, place=place)
+            for place, name in enumerate(self.behaviours)
+        ]
+
+    def supports(self, capability):
+        return capability == "can_cancel_workflows"
+
+    async def run(self, task, target, call):
+        self.calls.append((target.name, call))
+        value = await self.behaviours[target.name](task, call)
+        return value if isinstance(value, Result) else Result(value=value)
+
+    async def status(self, run):
+        return None
+
+    async def cancel(self, run):
+        return False
+
+    async def health(self, target):
+        return self.healths.get(target.name, HEALTHY)
+
+    async def close(self):
+        pass
+
+
+async def fine(task, call):
+    return f"did {task.text}"
+
+
+def failing(error):
+    async def fail(task, call):
+        raise error
+
+    return fail
+
+
+async def hang(task, call):
+    await asyncio.Event().wait()
+
+
+def task(**fields):
+    return Task(**{"type": "t", "text": "x", **fields})
+
+
+async def stored(store, **query):
+    return list(await store.executions(ExecutionQuery(last=None, **query)))[::-1]
