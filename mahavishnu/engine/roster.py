@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from mahavishnu.engine.breaker import Breaker, BreakerState, Permit, Verdict
+from mahavishnu.engine.places import Places
 from mahavishnu.errors import InvalidTarget, TargetExists, TargetIsConfigured, UnknownName
 from mahavishnu.model import ANY, HEALTHY, Health, HealthStatus, Target
 from mahavishnu.ports import Adapter, Clock, Store
@@ -38,6 +39,7 @@ class _Entry:
     source: str
     enabled: bool
     breaker: Breaker
+    places: Places
     health: Health | None = None
     checked_at_s: float = float("-inf")
 
@@ -84,7 +86,7 @@ class Roster:
             entry = self._entries.get(name)
             placed = replace(target, place=place)
             if entry is None or replace(entry.target, place=place) != placed:
-                entry = _Entry(placed, source, target.enabled, Breaker(self._rules))
+                entry = _Entry(placed, source, target.enabled, Breaker(self._rules), Places(target.max_concurrent))
             entry.target, entry.source = placed, source
             entry.enabled = switches.get(name, target.enabled)
             fresh[name] = entry
@@ -161,6 +163,9 @@ class Roster:
                 await self._changed.wait()
         except TimeoutError:
             return
+
+    def places(self, name: str) -> Places:
+        return self._entries[name].places
 
     def health(self, name: str) -> Health:
         return self._entries[name].health or HEALTHY

@@ -24,6 +24,7 @@ from mahavishnu.engine.attempts import (
 from mahavishnu.engine.breaker import Breaker, Permit, Verdict
 from mahavishnu.engine.choice import Choice, Chooser
 from mahavishnu.engine.collector import Collector
+from mahavishnu.engine.places import Places
 from mahavishnu.engine.roster import Roster
 from mahavishnu.errors import (
     AdapterError,
@@ -73,6 +74,7 @@ class _Leg:
     target: Target
     adapter: Adapter
     breaker: Breaker
+    places: Places
     fallback: bool
     last: bool
 
@@ -132,6 +134,7 @@ class Runner:
                 target=target,
                 adapter=self._roster.adapter(target),
                 breaker=self._roster.breaker(target.name),
+                places=self._roster.places(target.name),
                 fallback=place > 0,
                 last=place == len(choice.chain) - 1,
             )
@@ -150,8 +153,13 @@ class Runner:
             if permit is None:
                 run.passed_over.append(f"{leg.target.name} passed over ({leg.breaker.why(now_s)})")
                 return None
+            if not await self._take_place(run, leg, permit):
+                return None
             tries += 1
-            start, ending = await self._attempt(run, leg, permit)
+            try:
+                start, ending = await self._attempt(run, leg, permit)
+            finally:
+                leg.places.give_back()
             permit = None
             step = next_step(
                 ending.error,
@@ -171,6 +179,23 @@ class Runner:
                     return None
                 case Stop(why):
                     return self.report(run, _final(run, ending.error, why))
+
+    async def _take_place(self, run: Run, leg: _Leg, permit: Permit) -> bool:
+        """Wait for a place at the target, for half the time that is left while others could still be tried.
+
+        Where none comes free in time the permit goes back unused.
+        """
+        left_s = run.deadline_s - self._clock.monotonic_s()
+        taken = False
+        try:
+            taken = await leg.places.take(left_s if leg.last else left_s / 2)
+        finally:
+            if not taken:
+                self._roster.report(leg.breaker, permit, Verdict.NOTHING)
+        if not taken:
+            most = leg.target.max_concurrent
+            run.passed_over.append(f"{leg.target.name} passed over (its {most} places stayed taken)")
+        return taken
 
     async def _attempt(self, run: Run, leg: _Leg, permit: Permit) -> tuple[Execution, Ending]:
         """One call. The start is durable before it, and the permit is handed back whatever happens."""

@@ -14,11 +14,19 @@ class ScriptedAdapter:
     def __init__(self, **behaviours):
         self.behaviours = behaviours
         self.healths = {}
+        self.limits = {}
         self.calls = []
 
     def targets(self):
         return [
-            Target(name=name, adapter=self.name, run=name, task_types={"t"}, place=place)
+            Target(
+                name=name,
+                adapter=self.name,
+                run=name,
+                task_types={"t"},
+                place=place,
+                max_concurrent=self.limits.get(name),
+            )
             for place, name in enumerate(self.behaviours)
         ]
 
