@@ -1,0 +1,1 @@
+"""The command line: builds tasks from arguments, prints what came of them."""

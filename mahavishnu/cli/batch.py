@@ -1,0 +1,179 @@
+"""mahavishnu run: many tasks from a file, resumable."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.printing import emit, line, note, table
+from mahavishnu.cli.shapes import Shape, result_shape, usd
+from mahavishnu.model import Report, Status
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.cli.lines import Numbered
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of them. `resumed` had succeeded in an earlier run of the same command."""
+
+    tasks: int
+    done: int = 0
+    resumed: int = 0
+    failed: int = 0
+    cost_micros: int = 0
+    succeeded_on: Counter[str] = field(default_factory=Counter)
+    failed_on: Counter[str] = field(default_factory=Counter)
+
+    def add(self, report: Report) -> None:
+        if not report.succeeded:
+            self.failed += 1
+        elif report.replayed:
+            self.resumed += 1
+        else:
+            self.done += 1
+        if not report.replayed:
+            self.cost_micros += report.cost_micros
+        for each in report.executions:
+            (self.succeeded_on if each.status is Status.SUCCEEDED else self.failed_on)[each.target] += 1
+
+    def shape(self) -> Shape:
+        return {
+            "tasks": self.tasks,
+            "done": self.done,
+            "resumed": self.resumed,
+            "failed": self.failed,
+            "cost_usd": usd(self.cost_micros),
+            "targets": {
+                name: {"succeeded": self.succeeded_on[name], "failed": self.failed_on[name]}
+                for name in sorted({*self.succeeded_on, *self.failed_on})
+            },
+        }
+
+
+def run(
+    ctx: typer.Context,
+    tasks: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="One task a line, as JSON.")],
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="How many run at once, instead of limits.concurrency.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="RESULTS.jsonl", help="Where the results go, in the order of the tasks.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Run everything anew, also what succeeded before.")] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Run the tasks of a file.
+
+    Run the same command again after a crash, or with lines added:
+    what succeeded is not repeated, what failed is tried again.
+
+    A line is {"type": "summarise", "text": "…"}, with payload, capabilities,
+    target, exclude, deadline_ms, max_latency_ms, idempotency_key, repeatable
+    and tags where they are needed.
+
+    Example: mahavishnu run tasks.jsonl --out results.jsonl
+    """
+    from mahavishnu.cli.lines import check_names, read_tasks
+
+    lines = read_tasks(tasks, again=again)
+    if out is not None and out.exists() and out.samefile(tasks):
+        raise bad("--out", "is the file with the tasks; name another one")
+
+    async def carry_out(app: App) -> Tally:
+        targets = [each.target for each in app.orchestrator.standings()]
+        check_names(tasks, lines, targets, app.settings.limits.max_text_bytes)
+        with _results(out) as results, _progress(len(lines)) as advance:
+            return await _run(app, lines, concurrency, results, advance)
+
+    tally = with_app(ctx, carry_out)
+    if as_json:
+        emit(tally.shape())
+    else:
+        _show(tally)
+    if tally.failed:
+        note(f"{tally.failed} of {tally.tasks} tasks failed; run the same command to try them again.")
+        raise typer.Exit(FAILED)
+
+
+async def _run(
+    app: App,
+    lines: Sequence[Numbered],
+    concurrency: int | None,
+    results: TextIO | None,
+    advance: Callable[[], None],
+) -> Tally:
+    """Results are written in the order of the lines, each as soon as all before it are there."""
+    tally = Tally(len(lines))
+    ready: dict[int, Report] = {}
+    written = 0
+    async for place, report in app.orchestrator.as_completed([each.task for each in lines], concurrency=concurrency):
+        tally.add(report)
+        advance()
+        ready[place] = report
+        while results is not None and written in ready:
+            shape = {"line": lines[written].line, **result_shape(ready.pop(written))}
+            results.write(json.dumps(shape, allow_nan=False) + "\n")
+            results.flush()
+            written += 1
+    return tally
+
+
+def _show(tally: Tally) -> None:
+    shape = tally.shape()
+    line(
+        f"{tally.done} done, {tally.resumed} done before, {tally.failed} failed of {tally.tasks} tasks, "
+        f"${shape['cost_usd']:g}."
+    )
+    rows = [(name, each["succeeded"], each["failed"]) for name, each in shape["targets"].items()]
+    if rows:
+        line()
+        table(("target", "succeeded", "failed"), rows, empty="")
+
+
+# -- where results and progress go -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _results(path: Path | None) -> Iterator[TextIO | None]:
+    """Written straight to the file, so that a crash leaves what was done."""
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise bad("--out", f"{path} cannot be written: {error.strerror}") from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, where somebody is looking."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as bar:
+        running = bar.add_task("Running", total=total)
+        yield lambda: bar.advance(running)

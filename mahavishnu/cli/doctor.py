@@ -1,0 +1,196 @@
+"""mahavishnu doctor: what is installed, reachable or missing, and what mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from mahavishnu.cli.exits import FAILED, STORE_UNUSABLE
+from mahavishnu.cli.flags import Config, Debug, Flags, Json, StoreUrl, flags_of
+from mahavishnu.cli.printing import emit, table, waiting
+from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
+from mahavishnu.model import Health, HealthStatus
+
+if TYPE_CHECKING:
+    from mahavishnu.settings import Settings
+
+OK: Literal["ok"] = "ok"
+WARNING: Literal["warning"] = "warning"
+MISSING: Literal["missing"] = "missing"
+BROKEN: Literal["broken"] = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that was looked at. `missing` is not installed and need not be; `broken` must be mended."""
+
+    check: str
+    status: Literal["ok", "warning", "missing", "broken"]
+    detail: str
+    mend: str = ""
+
+
+OPTIONAL = {
+    "prefect": "mahavishnu[prefect]",
+    "agno": "mahavishnu[agno]",
+    "llama_index": "mahavishnu[llamaindex]",
+    "openai": "openai",
+    "psycopg": "mahavishnu[postgres]",
+}
+"""Engines and drivers by their module, and what brings each."""
+
+
+def doctor(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """What is installed, reachable or missing, and the command that mends it.
+
+    Example: mahavishnu doctor --json
+    """
+    with waiting("Looking …"):
+        rows, code = examine(flags_of(ctx))
+    if as_json:
+        emit([asdict(row) for row in rows])
+    else:
+        table(
+            ("check", "status", "detail", "mend"),
+            [(row.check, row.status, row.detail, row.mend) for row in rows],
+            empty="",
+        )
+    raise typer.Exit(code)
+
+
+def examine(flags: Flags) -> tuple[list[Row], int]:
+    """Every row, and the exit code: nothing here stops because something else is broken."""
+    rows = [_python(), _package()]
+    settings, row = _configuration(flags)
+    rows.append(row)
+    store_row = _store_row(settings)
+    rows.append(store_row)
+    rows += _plugins()
+    rows += [_library(module, brought_by) for module, brought_by in OPTIONAL.items()]
+    if settings is not None and store_row.status == OK:
+        rows += _targets(settings)
+    if store_row.status == BROKEN:
+        return rows, STORE_UNUSABLE
+    return rows, FAILED if any(row.status == BROKEN for row in rows) else 0
+
+
+def _python() -> Row:
+    return Row("python", OK, f"{platform.python_version()} on {platform.platform(terse=True)}")
+
+
+def _package() -> Row:
+    return Row("mahavishnu", OK, version("mahavishnu"))
+
+
+def _configuration(flags: Flags) -> tuple[Settings | None, Row]:
+    from mahavishnu.settings import find_config
+
+    path = find_config(flags.config, os.environ)
+    try:
+        settings = flags.settings()
+    except MahavishnuError as error:
+        return None, Row("configuration", BROKEN, str(error), "correct it; mahavishnu init --help shows a fresh one")
+    if path is None:
+        return settings, Row("configuration", OK, "no file, so everything is at its default", "mahavishnu init")
+    return settings, Row("configuration", OK, str(path))
+
+
+def _store_row(settings: Settings | None) -> Row:
+    if settings is None:
+        return Row("store", WARNING, "not looked at, since the configuration cannot be read", "correct that first")
+    try:
+        return Row("store", OK, asyncio.run(_opened(settings)))
+    except StoreOutdated as error:
+        return Row("store", BROKEN, str(error), "mahavishnu store upgrade")
+    except RepositoryError as error:
+        return Row("store", BROKEN, str(error), "correct [store] url, or name another one with --store")
+
+
+async def _opened(settings: Settings) -> str:
+    """Opening writes this process's presence, so a store that opens can be written."""
+    from mahavishnu.app import make_store
+
+    store = make_store(settings)
+    try:
+        await store.open()
+        info = await store.info()
+    finally:
+        await store.close()
+    return f"{info.url}, schema {info.schema}, {sum(info.rows.values())} rows"
+
+
+def _plugins() -> list[Row]:
+    from mahavishnu.plugins import available_adapters, available_policies, load_adapter, load_policy
+
+    adapters = _loadable("adapter", available_adapters(), load_adapter)
+    return adapters + _loadable("policy", available_policies(), load_policy)
+
+
+def _loadable(kind: str, available: Mapping[str, EntryPoint], load: Callable[[str], object]) -> list[Row]:
+    return [_loaded(f"{kind} {name}", name, entry, load) for name, entry in sorted(available.items())]
+
+
+def _loaded(check: str, name: str, entry: EntryPoint, load: Callable[[str], object]) -> Row:
+    try:
+        load(name)
+    except PluginMissing as error:
+        return Row(check, MISSING, f"needs {error.module}", error.mend)
+    except MahavishnuError as error:
+        return Row(check, BROKEN, str(error), "reinstall the package that brings it")
+    return Row(check, OK, f"{entry.value} of {entry.dist.name} {entry.dist.version}" if entry.dist else entry.value)
+
+
+def _library(module: str, brought_by: str) -> Row:
+    if find_spec(module) is None:
+        return Row(
+            f"library {module}", MISSING, "not installed; only needed for what uses it", f'pip install "{brought_by}"'
+        )
+    try:
+        return Row(f"library {module}", OK, version(module.replace("_", "-")))
+    except PackageNotFoundError:
+        return Row(f"library {module}", OK, "installed")
+
+
+def _targets(settings: Settings) -> list[Row]:
+    try:
+        return asyncio.run(_standing(settings))
+    except MahavishnuError as error:
+        return [Row("engine", BROKEN, str(error), "correct it in the configuration")]
+
+
+async def _standing(settings: Settings) -> list[Row]:
+    from mahavishnu.app import open_app
+
+    async with open_app(settings) as app:
+        await app.orchestrator.check_health()
+        standings = app.orchestrator.standings()
+    if not standings:
+        return [Row("targets", WARNING, "there is none yet", "mahavishnu targets add --help")]
+    return [_target(each.target.name, each.health, enabled=each.enabled) for each in standings]
+
+
+def _target(name: str, health: Health, *, enabled: bool) -> Row:
+    check, said = f"target {name}", health.detail or health.status.value
+    if not enabled:
+        return Row(check, OK, f"disabled; {said}", f"mahavishnu targets enable {name}")
+    match health.status:
+        case HealthStatus.HEALTHY:
+            return Row(check, OK, said)
+        case HealthStatus.DEGRADED:
+            return Row(check, WARNING, said)
+        case _:
+            return Row(check, BROKEN, said, f"mend that, or run: mahavishnu targets disable {name}")

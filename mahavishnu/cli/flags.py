@@ -1,0 +1,106 @@
+"""The flags that every command takes, before its name or after it, and what they open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.ports import Store
+    from mahavishnu.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Flags:
+    """What was given so far; what is given later on the line wins."""
+
+    config: Path | None = None
+    store: str | None = None
+    debug: bool = False
+
+    def settings(self) -> Settings:
+        """Raises SettingsError."""
+        from mahavishnu.settings import load_settings
+
+        overrides: dict[str, Any] = {} if self.store is None else {"store": {"url": self.store}}
+        return load_settings(self.config, os.environ, overrides)
+
+
+def flags_of(ctx: typer.Context) -> Flags:
+    return ctx.ensure_object(Flags)
+
+
+def _note_config(ctx: typer.Context, value: Path | None) -> Path | None:
+    if value is not None:
+        flags_of(ctx).config = value
+    return value
+
+
+def _note_store(ctx: typer.Context, value: str | None) -> str | None:
+    if value is not None:
+        flags_of(ctx).store = value
+    return value
+
+
+def _note_debug(ctx: typer.Context, value: bool) -> bool:
+    if value:
+        flags_of(ctx).debug = True
+    return value
+
+
+_PANEL = "Everywhere"
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="PATH", callback=_note_config, rich_help_panel=_PANEL, help="The configuration file."
+    ),
+]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", callback=_note_store, rich_help_panel=_PANEL, help="The store to use."),
+]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", callback=_note_debug, rich_help_panel=_PANEL, help="Show the traceback of an error."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def with_app(ctx: typer.Context, action: Callable[[App], Awaitable[T]], *, adapters: Sequence[str] = ()) -> T:
+    """Open mahavishnu, act, and close it again, whatever happens."""
+    settings = flags_of(ctx).settings()
+
+    async def act() -> T:
+        from mahavishnu.app import open_app
+
+        async with open_app(settings, adapters=adapters) as app:
+            return await action(app)
+
+    return asyncio.run(act())
+
+
+def with_store(ctx: typer.Context, action: Callable[[Store], Awaitable[T]]) -> T:
+    """Open only the store: what reads records needs no target to be well."""
+    settings = flags_of(ctx).settings()
+
+    async def act() -> T:
+        from mahavishnu.app import make_store
+
+        store = make_store(settings)
+        await store.open()
+        try:
+            return await action(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(act())

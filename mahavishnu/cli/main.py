@@ -1,0 +1,109 @@
+"""The command `mahavishnu`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache, partial
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from mahavishnu.cli import batch, doctor, exits, init, records, store, targets, tasks
+from mahavishnu.cli.flags import Config, Debug, Flags, StoreUrl
+from mahavishnu.errors import MahavishnuError
+
+NAME = "mahavishnu"
+COMPLETE = "_MAHAVISHNU_COMPLETE"
+
+app = typer.Typer(
+    name=NAME,
+    help="An adaptive router: it chooses, runs, records and learns.",
+    epilog="Begin with: mahavishnu init. What is missing: mahavishnu doctor.",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{NAME} {version(NAME)}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+app.command()(init.init)
+app.add_typer(targets.group, name="targets")
+app.command()(tasks.route)
+app.command()(tasks.execute)
+app.command()(batch.run)
+app.command()(tasks.outcome)
+app.command()(records.decisions)
+app.command()(records.executions)
+app.add_typer(records.routing, name="routing")
+app.add_typer(store.group, name="store")
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; returns its exit code and raises nothing."""
+    flags = Flags(debug=os.environ.get("MAHAVISHNU_DEBUG", "").lower() in ("1", "true", "yes", "on"))
+    try:
+        _invoke(list(arguments), flags)
+        sys.stdout.flush()
+    except typer.Exit as asked:
+        return asked.exit_code
+    except exits.UsageError as error:
+        exits.say(error, exits.usage(error), debug=flags.debug)
+        return exits.BAD_INPUT
+    except MahavishnuError as error:
+        exits.say(error, str(error), debug=flags.debug)
+        return exits.exit_code(error)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        exits.say(error, "Stopped.", debug=flags.debug)
+        return exits.STOPPED
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.PIPE_CLOSED
+    except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is told in one sentence, too
+        exits.say(error, exits.bug(error), debug=flags.debug)
+        return exits.BUG
+    return exits.DONE
+
+
+def _invoke(arguments: list[str], flags: Flags) -> None:
+    command = _command()
+    if COMPLETE in os.environ:
+        command(prog_name=NAME)
+        return
+    with command.make_context(NAME, arguments, obj=flags) as ctx:
+        command.invoke(ctx)
+
+
+_command = cache(partial(typer.main.get_command, app))
+"""Built once, and only when it is needed: typer looks at every option of every command."""
+
+
+if __name__ == "__main__":
+    main()

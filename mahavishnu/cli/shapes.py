@@ -1,0 +1,214 @@
+"""The JSON shapes: what programs may rely on. Ids are text, times ISO 8601, money in dollars."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mahavishnu.cli.printing import moment
+from mahavishnu.model import Considered, Decision, Estimate, Execution, Outcome, Report, Scorecard, Target, Task
+from mahavishnu.model.money import to_usd
+from mahavishnu.stats.evidence import estimate
+
+if TYPE_CHECKING:
+    from mahavishnu.engine.evidence import Stat
+    from mahavishnu.engine.roster import Standing
+
+Shape = dict[str, Any]
+
+
+def usd(micros: int) -> float:
+    return float(to_usd(micros))
+
+
+def task_shape(task: Task) -> Shape:
+    return {
+        "type": task.type,
+        "text": task.text,
+        "payload": dict(task.payload),
+        "capabilities": sorted(task.capabilities),
+        "target": task.target,
+        "exclude": sorted(task.exclude),
+        "max_latency_ms": task.max_latency_ms,
+        "deadline_ms": task.deadline_ms,
+        "idempotency_key": task.idempotency_key,
+        "repeatable": task.repeatable,
+        "tags": dict(task.tags),
+    }
+
+
+def candidate_shape(considered: Considered) -> Shape:
+    return {
+        "target": considered.target,
+        "probability": considered.probability,
+        "score": considered.score,
+        "components": dict(considered.components),
+        "eligible": considered.eligible,
+        "why_not": considered.why_not,
+        "note": considered.note,
+    }
+
+
+def decision_shape(decision: Decision) -> Shape:
+    return {
+        "decision_id": decision.id,
+        "at": moment(decision.at_us),
+        "selected": decision.selected,
+        "probability": decision.probability,
+        "confidence": decision.confidence,
+        "confidence_kind": decision.confidence_kind,
+        "reason": decision.reason,
+        "candidates": [candidate_shape(each) for each in decision.considered],
+        "alternatives": list(decision.alternatives),
+        "randomised": decision.randomised,
+        "policy": decision.policy,
+        "policy_version": decision.policy_version,
+        "snapshot_version": decision.snapshot_version,
+        "snapshot_cursor": decision.snapshot_cursor,
+        "seed": decision.seed,
+        "overhead_ms": decision.overhead_us / 1000,
+        "process_id": decision.process_id,
+        "task": task_shape(decision.task),
+    }
+
+
+def execution_shape(execution: Execution) -> Shape:
+    return {
+        "execution_id": execution.id,
+        "decision_id": execution.decision_id,
+        "target": execution.target,
+        "adapter": execution.adapter,
+        "task_type": execution.task_type,
+        "attempt": execution.attempt,
+        "fallback": execution.fallback,
+        "randomised": execution.randomised,
+        "status": execution.status.value,
+        "started_at": moment(execution.started_at_us),
+        "ended_at": moment(execution.ended_at_us),
+        "latency_ms": execution.latency_ms,
+        "cost_usd": usd(execution.cost_micros),
+        "price_version": execution.price_version,
+        "usage": asdict(execution.usage),
+        "quality": execution.quality,
+        "value": execution.value,
+        "error_code": execution.error_code,
+        "error": execution.error,
+        "run_id": execution.run_id,
+        "process_id": execution.process_id,
+    }
+
+
+def result_shape(report: Report) -> Shape:
+    """What became of a task: the last attempt, and what all of them cost together."""
+    last = report.last
+    return {
+        "decision_id": report.decision.id if report.decision else None,
+        "execution_id": last.id if last else None,
+        "target": last.target if last else None,
+        "status": last.status.value if last else None,
+        "value": report.value,
+        "latency_ms": last.latency_ms if last else None,
+        "cost_usd": usd(report.cost_micros),
+        "replayed": report.replayed,
+        "error_code": report.error.code if report.error else None,
+        "error": str(report.error) if report.error else None,
+    }
+
+
+def report_shape(report: Report) -> Shape:
+    return {**result_shape(report), "attempts": [execution_shape(each) for each in report.executions]}
+
+
+def outcome_shape(outcome: Outcome) -> Shape:
+    return {
+        "outcome_id": outcome.id,
+        "decision_id": outcome.decision_id,
+        "at": moment(outcome.at_us),
+        "completed": outcome.completed,
+        "correct": outcome.correct,
+        "corrected_to": outcome.corrected_to,
+        "quality": outcome.quality,
+        "note": outcome.note,
+    }
+
+
+def stat_shape(stat: Stat) -> Shape:
+    return {
+        "target": stat.target,
+        "task_type": stat.task_type,
+        **_estimate_shape(stat.estimate),
+        "score": stat.score,
+        "trusted": stat.trusted,
+    }
+
+
+def _estimate_shape(seen: Estimate) -> Shape:
+    return {
+        "n": seen.samples,
+        "successes": seen.successes,
+        "rate": seen.rate,
+        "wilson_lo": seen.wilson_lo,
+        "wilson_hi": seen.wilson_hi,
+        "p50_ms": seen.p50_ms,
+        "p95_ms": seen.p95_ms,
+        "p99_ms": seen.p99_ms,
+        "mean_cost_usd": None if seen.mean_cost_micros is None else seen.mean_cost_micros / 1e6,
+        "quality": seen.quality,
+        "last_at": moment(seen.last_at_us or None),
+    }
+
+
+def target_shape(target: Target) -> Shape:
+    return {
+        "name": target.name,
+        "adapter": target.adapter,
+        "run": target.run,
+        "task_types": sorted(target.task_types),
+        "capabilities": sorted(target.capabilities),
+        "cost_per_run_usd": float(target.cost_model.per_run_usd),
+        "timeout_ms": target.timeout_ms,
+        "max_concurrent": target.max_concurrent,
+        "options": dict(target.options),
+    }
+
+
+def standing_shape(standing: Standing) -> Shape:
+    return {
+        **target_shape(standing.target),
+        "enabled": standing.enabled,
+        "source": standing.source,
+        "health": standing.health.status.value,
+        "detail": standing.health.detail,
+        "breaker": standing.breaker.value,
+    }
+
+
+def summed_shape(adapter: str, task_type: str | None, stats: Sequence[Stat]) -> Shape:
+    """The evidence on several targets as if they were one."""
+    return {
+        "adapter": adapter,
+        "task_type": task_type,
+        "targets": sorted({each.target for each in stats}),
+        **_estimate_shape(estimate(_merged([each.scorecard for each in stats]))),
+    }
+
+
+def _merged(cards: Sequence[Scorecard]) -> Scorecard:
+    """All cards are sums, so one for several targets is their sum."""
+    latency: Counter[int] = Counter()
+    for card in cards:
+        latency.update(card.latency)
+    return Scorecard(
+        target="",
+        task_type="",
+        samples=sum(card.samples for card in cards),
+        successes=sum(card.successes for card in cards),
+        cost_micros=sum(card.cost_micros for card in cards),
+        cost_samples=sum(card.cost_samples for card in cards),
+        quality_ppm=sum(card.quality_ppm for card in cards),
+        quality_samples=sum(card.quality_samples for card in cards),
+        latency=latency,
+        last_at_us=max(card.last_at_us for card in cards),
+    )

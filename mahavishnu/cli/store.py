@@ -1,0 +1,138 @@
+"""mahavishnu store: what is kept, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+
+import typer
+
+from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
+from mahavishnu.cli.printing import emit, line, pairs, waiting
+from mahavishnu.cli.shapes import Shape, decision_shape, execution_shape, outcome_shape, summed_shape
+from mahavishnu.errors import UnknownName
+from mahavishnu.model.identity import is_ulid
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.ports import Store
+
+group = typer.Typer(help="What is kept, and where: upgrade, info, get.", rich_markup_mode="rich")
+
+FORMS = ("exec:{ulid}", "routing:{ulid}", "adapter:{adapter}:stats", "task_type:{type}:{adapter}")
+
+
+@runtime_checkable
+class _Upgradable(Protocol):
+    """A store whose schema can be older than the code."""
+
+    async def upgrade(self) -> None: ...
+
+
+@group.command()
+def upgrade(ctx: typer.Context, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False) -> None:
+    """Bring the schema of the store up to this version; a store that is not there yet is set up.
+
+    Example: mahavishnu store upgrade --store postgresql://user@host/database
+    """
+    import asyncio
+
+    from mahavishnu.app import make_store
+
+    store = make_store(flags_of(ctx).settings())
+
+    async def act() -> str:
+        try:
+            if isinstance(store, _Upgradable):
+                await store.upgrade()
+            await store.open()
+            return (await store.info()).schema
+        finally:
+            await store.close()
+
+    with waiting("Upgrading the store …"):
+        schema = asyncio.run(act())
+    line(f"The store has schema {schema}, which is what this version needs.")
+
+
+@group.command()
+def info(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Where the store is, what it is made of and how much is in it.
+
+    Example: mahavishnu store info --json
+    """
+    found = with_store(ctx, lambda store: store.info())
+    if as_json:
+        emit({"url": found.url, "schema": found.schema, "detail": dict(found.detail), "rows": dict(found.rows)})
+        return
+    pairs([("url", found.url), ("schema", found.schema), *found.detail.items()])
+    line()
+    pairs([(f"{name} (rows)", count) for name, count in found.rows.items()])
+
+
+@group.command()
+def get(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help=", ".join(FORMS))],
+    _json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """One record by its key, as JSON.
+
+    Keys: exec:{ulid}, routing:{ulid}, adapter:{adapter}:stats, task_type:{type}:{adapter}.
+
+    Example: mahavishnu store get exec:01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    emit(_reader(key)(ctx))
+
+
+def _reader(key: str) -> Callable[[typer.Context], Shape]:
+    """What reads the record of a key; a key of no known form is refused before anything is opened."""
+    form, _, rest = key.partition(":")
+    head, _, tail = rest.rpartition(":")
+    if form == "exec" and is_ulid(rest):
+        return lambda ctx: with_store(ctx, lambda store: _execution(store, rest))
+    if form == "routing" and is_ulid(rest):
+        return lambda ctx: with_store(ctx, lambda store: _decision(store, rest))
+    if form == "adapter" and head and tail == "stats":
+        return lambda ctx: with_app(ctx, _summed(key, head, None))
+    if form == "task_type" and head and tail:
+        return lambda ctx: with_app(ctx, _summed(key, tail, head))
+    raise bad("KEY", f"must be one of {', '.join(FORMS)}, not {key:.80}")
+
+
+async def _execution(store: Store, execution_id: str) -> Shape:
+    found = await store.execution(execution_id)
+    if found is None:
+        raise UnknownName(kind="execution", name=execution_id, see="mahavishnu executions")
+    return execution_shape(found)
+
+
+async def _decision(store: Store, decision_id: str) -> Shape:
+    found = await store.decision(decision_id)
+    if found is None:
+        raise UnknownName(kind="decision", name=decision_id, see="mahavishnu decisions")
+    outcomes = await store.outcomes(decision_id)
+    return {**decision_shape(found), "outcomes": [outcome_shape(each) for each in outcomes]}
+
+
+def _summed(key: str, adapter: str, task_type: str | None) -> Callable[[App], Awaitable[dict[str, Any]]]:
+    """The evidence on all targets of an adapter, added up."""
+
+    async def look(app: App) -> dict[str, Any]:
+        ours = {each.target.name for each in app.orchestrator.standings() if each.target.adapter == adapter}
+        stats = [each for each in app.orchestrator.stats(task_type) if each.target in ours]
+        if not stats:
+            raise UnknownName(kind="record", name=key, see="mahavishnu routing stats")
+        return summed_shape(adapter, task_type, stats)
+
+    return look

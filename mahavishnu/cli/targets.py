@@ -1,0 +1,199 @@
+"""mahavishnu targets: what tasks can be sent to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mahavishnu.cli.arguments import json_object
+from mahavishnu.cli.completion import target_names
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.printing import emit, line, pairs, table, waiting
+from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
+from mahavishnu.errors import InvalidTarget, UnknownName
+from mahavishnu.model import Target
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.engine.roster import Standing
+
+group = typer.Typer(
+    help="What tasks can be sent to: add, list, show, enable, disable, remove.", rich_markup_mode="rich"
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The target.", autocompletion=target_names)]
+
+
+@group.command()
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: one word.")],
+    run: Annotated[str, typer.Option(help="What it runs, such as package.module:function.")],
+    task_type: Annotated[list[str], typer.Option(help='What it takes; "*" takes everything. Repeatable.')],
+    adapter: Annotated[str, typer.Option(help="The plugin that runs it.")] = "local",
+    capability: Annotated[list[str] | None, typer.Option(help="What else it can do. Repeatable.")] = None,
+    cost_per_run: Annotated[str, typer.Option(help="Dollars, where the target does not say what it cost.")] = "0",
+    timeout_ms: Annotated[int | None, typer.Option(help="Its own limit for one attempt.")] = None,
+    options: Annotated[str | None, typer.Option(metavar="JSON", help="Whatever its adapter takes.")] = None,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Add it although it cannot run now.")] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Add a target to the store.
+
+    Example: mahavishnu targets add shout --run mypackage.text:shout --task-type shout --cost-per-run 0.002
+    """
+    target = _target(
+        name,
+        {
+            "adapter": adapter,
+            "run": run,
+            "task_types": task_type,
+            "capabilities": capability or [],
+            "cost_per_run": cost_per_run,
+            "timeout_ms": timeout_ms,
+            "options": json_object(options, "--options"),
+        },
+    )
+    with waiting("Looking whether it can run …"):
+        added = with_app(ctx, lambda app: _add(app, target, check=not no_check), adapters=[adapter])
+    if as_json:
+        emit(standing_shape(added))
+    else:
+        line(f"Added {name}.")
+
+
+def _target(name: str, given: dict[str, Any]) -> Target:
+    from pydantic import ValidationError
+
+    from mahavishnu.settings import TargetTable, told
+
+    try:
+        return TargetTable.model_validate(given).target(name)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidTarget(target=name, field=str(first["loc"][0]), problem=told(first, first["input"])) from None
+
+
+async def _add(app: App, target: Target, *, check: bool) -> Standing:
+    adapter = app.adapters.get(target.adapter)
+    if adapter is None:
+        from mahavishnu.plugins import load_adapter
+
+        # Says whether it is unknown, missing an extra, or broken.
+        load_adapter(target.adapter)
+    elif check:
+        health = await adapter.health(target)
+        if not health.can_run:
+            problem = f"cannot be used: {health.detail.rstrip('.')}; mend that, or add it all the same with --no-check"
+            raise InvalidTarget(target=target.name, field="run", problem=problem)
+    await app.orchestrator.add_target(target)
+    return _standing(app, target.name)
+
+
+def _standing(app: App, name: str) -> Standing:
+    standings = app.orchestrator.standings()
+    found = next((each for each in standings if each.target.name == name), None)
+    if found is None:
+        from mahavishnu.settings import nearest
+
+        near = nearest(name, [each.target.name for each in standings])
+        raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
+    return found
+
+
+@group.command("list")
+def list_all(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """All targets in their default order, and how they are now.
+
+    Example: mahavishnu targets list --json
+    """
+
+    async def look(app: App) -> list[Shape]:
+        await app.orchestrator.check_health()
+        return [standing_shape(each) for each in app.orchestrator.standings()]
+
+    with waiting("Asking the targets how they are …"):
+        shapes = with_app(ctx, look)
+    if as_json:
+        emit(shapes)
+        return
+    columns = ("name", "adapter", "run", "task_types", "enabled", "health", "source", "detail")
+    table(columns, [[each[column] for column in columns] for each in shapes], empty="There is no target yet; add one.")
+
+
+@group.command()
+def show(
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """One target, how it is now, and what is known of it.
+
+    Example: mahavishnu targets show shout
+    """
+
+    async def look(app: App) -> Shape:
+        _standing(app, name)
+        await app.orchestrator.check_health()
+        stats = [stat_shape(each) for each in app.orchestrator.stats(target=name)]
+        return {**standing_shape(_standing(app, name)), "stats": stats}
+
+    with waiting("Asking the target how it is …"):
+        shape = with_app(ctx, look)
+    if as_json:
+        emit(shape)
+        return
+    pairs([(key, value) for key, value in shape.items() if key != "stats"])
+    line()
+    columns = ("task_type", "n", "rate", "p50_ms", "p95_ms", "mean_cost_usd", "score")
+    rows = [[stat[column] for column in columns] for stat in shape["stats"]]
+    table(columns, rows, empty="It has not been run yet.")
+
+
+@group.command()
+def enable(
+    ctx: typer.Context, name: Name, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False
+) -> None:
+    """Let a target be chosen again.
+
+    Example: mahavishnu targets enable shout
+    """
+    with_app(ctx, lambda app: app.orchestrator.switch_target(name, enabled=True))
+    line(f"Enabled {name}.")
+
+
+@group.command()
+def disable(
+    ctx: typer.Context, name: Name, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False
+) -> None:
+    """Never choose a target, until it is enabled again.
+
+    Example: mahavishnu targets disable shout
+    """
+    with_app(ctx, lambda app: app.orchestrator.switch_target(name, enabled=False))
+    line(f"Disabled {name}.")
+
+
+@group.command()
+def remove(
+    ctx: typer.Context, name: Name, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False
+) -> None:
+    """Take a target out of the store; its history stays.
+
+    Example: mahavishnu targets remove shout
+    """
+    with_app(ctx, lambda app: app.orchestrator.remove_target(name))
+    line(f"Removed {name}.")

@@ -1,0 +1,217 @@
+"""mahavishnu route, execute and outcome: one task."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli import arguments
+from mahavishnu.cli.completion import target_names, task_types
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.printing import emit, line, note, table, waiting
+from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape, usd
+from mahavishnu.errors import NothingEligible
+from mahavishnu.model import Decision, Report, Task
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+
+Text = Annotated[str, typer.Argument(metavar="TEXT", help='What is to be done; "-" reads it from stdin.')]
+TaskType = Annotated[str, typer.Option("--task-type", "-t", help="What kind of task it is.", autocompletion=task_types)]
+Policy = Annotated[str | None, typer.Option(help="Who ranks the targets, instead of routing.policy.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", callback=arguments.seed, help="Makes the choice repeatable.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="A target not to use. Repeatable.", autocompletion=target_names)
+]
+Only = Annotated[str | None, typer.Option("--target", help="Use this target only.", autocompletion=target_names)]
+Capability = Annotated[list[str] | None, typer.Option(help="What the target must be able to do. Repeatable.")]
+Payload = Annotated[str | None, typer.Option(metavar="JSON", help="A JSON object that goes with the text.")]
+MaxLatency = Annotated[
+    int | None, typer.Option("--max-latency-ms", help="Only targets that are known to answer so fast.")
+]
+Deadline = Annotated[int | None, typer.Option("--deadline-ms", help="How long the whole task may take.")]
+Key = Annotated[
+    str | None, typer.Option("--idempotency-key", help="The same key never runs twice: it gives the same result.")
+]
+Once = Annotated[
+    bool, typer.Option("--once", help="Not safe to repeat: try again only where nothing can have happened.")
+]
+Tag = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label that is kept with it. Repeatable.")]
+
+
+def route(
+    ctx: typer.Context,
+    text: Text,
+    task_type: TaskType,
+    policy: Policy = None,
+    seed: Seed = None,
+    exclude: Exclude = None,
+    target: Only = None,
+    capability: Capability = None,
+    payload: Payload = None,
+    max_latency_ms: MaxLatency = None,
+    deadline_ms: Deadline = None,
+    idempotency_key: Key = None,
+    once: Once = False,
+    tag: Tag = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Decide which target a task would go to, without running it.
+
+    Example: mahavishnu route "some text" --task-type summarise --json
+    """
+    task = _task(
+        text, task_type, exclude, target, capability, payload, max_latency_ms, deadline_ms, idempotency_key, once, tag
+    )
+
+    async def decide(app: App) -> tuple[Decision | None, NothingEligible | None]:
+        try:
+            return await app.orchestrator.route(task, policy=policy, seed=seed), None
+        except NothingEligible as nothing:
+            found = await app.store.decision(nothing.decision_id) if nothing.decision_id else None
+            return found, nothing
+
+    with waiting("Deciding …"):
+        decision, nothing = with_app(ctx, decide)
+    if decision is not None and as_json:
+        emit(decision_shape(decision))
+    if nothing is not None:
+        raise nothing
+    if decision is not None and not as_json:
+        _show_decision(decision)
+
+
+def _show_decision(decision: Decision) -> None:
+    line(decision.reason)
+    line()
+    rows = [
+        (each.target, each.probability if each.eligible else None, each.score, each.why_not or each.note)
+        for each in decision.considered
+    ]
+    table(("target", "probability", "score", "remark"), rows, empty="")
+    line()
+    line(f"Decision {decision.id} by {decision.policy}, seed {decision.seed}.")
+
+
+def execute(
+    ctx: typer.Context,
+    text: Text,
+    task_type: TaskType,
+    policy: Policy = None,
+    seed: Seed = None,
+    exclude: Exclude = None,
+    target: Only = None,
+    capability: Capability = None,
+    payload: Payload = None,
+    max_latency_ms: MaxLatency = None,
+    deadline_ms: Deadline = None,
+    idempotency_key: Key = None,
+    once: Once = False,
+    tag: Tag = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Run a task on the best target, and on the next ones where that fails.
+
+    The value goes to stdout, what happened to stderr. With --json, one object:
+    execution_id, target, status and latency_ms are those of the last attempt,
+    cost_usd is that of all attempts.
+
+    Example: mahavishnu execute "some text" --task-type summarise --idempotency-key order-17
+    """
+    task = _task(
+        text, task_type, exclude, target, capability, payload, max_latency_ms, deadline_ms, idempotency_key, once, tag
+    )
+    with waiting("Running …"):
+        report = with_app(ctx, lambda app: app.orchestrator.perform(task, policy=policy, seed=seed))
+    if as_json:
+        emit(report_shape(report))
+    if report.error is not None:
+        raise report.error
+    if not as_json:
+        _show_report(report)
+
+
+def _show_report(report: Report) -> None:
+    value = report.value
+    if value is not None:
+        line(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+    if report.last is None or report.decision is None:
+        return
+    how = "answered before" if report.replayed else "succeeded"
+    took = f" in {report.last.latency_ms:.1f} ms" if report.last.latency_ms is not None else ""
+    tries = f", attempt {len(report.executions)}" if len(report.executions) > 1 else ""
+    note(f"{report.last.target} {how}{took}{tries}, ${usd(report.cost_micros):g}, decision {report.decision.id}.")
+
+
+def _task(
+    text: str,
+    task_type: str,
+    exclude: list[str] | None,
+    target: str | None,
+    capability: list[str] | None,
+    payload: str | None,
+    max_latency_ms: int | None,
+    deadline_ms: int | None,
+    idempotency_key: str | None,
+    once: bool,
+    tag: list[str] | None,
+) -> Task:
+    return Task(
+        type=task_type,
+        text=arguments.text(text),
+        payload=arguments.json_object(payload, "--payload"),
+        capabilities=frozenset(capability or ()),
+        target=target,
+        exclude=frozenset(exclude or ()),
+        max_latency_ms=max_latency_ms,
+        deadline_ms=deadline_ms,
+        idempotency_key=idempotency_key,
+        repeatable=not once,
+        tags=arguments.pairs(tag, "--tag"),
+    )
+
+
+def outcome(
+    ctx: typer.Context,
+    decision_id: Annotated[str, typer.Argument(metavar="DECISION_ID", help="As route and execute print it.")],
+    completed: Annotated[bool | None, typer.Option("--completed/--failed", help="Whether it was really done.")] = None,
+    correct: Annotated[
+        bool | None, typer.Option("--correct/--wrong", help="Whether the target was the right one.")
+    ] = None,
+    corrected_to: Annotated[
+        str | None, typer.Option(help="The target that should have been chosen.", autocompletion=target_names)
+    ] = None,
+    quality: Annotated[float | None, typer.Option(help="How good it was, from 0 to 1.")] = None,
+    remark: Annotated[str | None, typer.Option("--note", help="Anything to keep with it.")] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Record what was learnt about a decision afterwards; the next decisions take it into account.
+
+    Example: mahavishnu outcome 01KB2Q7YV0S3J4N5P6R7T8V9WX --completed --quality 0.9
+    """
+    recorded = with_app(
+        ctx,
+        lambda app: app.orchestrator.record_outcome(
+            decision_id,
+            completed=completed,
+            correct=correct,
+            corrected_to=corrected_to,
+            quality=quality,
+            note=remark,
+        ),
+    )
+    if as_json:
+        emit(outcome_shape(recorded))
+    else:
+        line(f"Recorded outcome {recorded.id}.")

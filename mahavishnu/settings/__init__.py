@@ -1,0 +1,33 @@
+"""Settings: the configuration file, then the environment, then flags; validated once, and frozen."""
+
+from mahavishnu.settings.loading import CONFIG, DEBUG, PASSWORD, find_config, load_settings, variables
+from mahavishnu.settings.passwords import redact_url
+from mahavishnu.settings.problems import nearest, told
+from mahavishnu.settings.tables import (
+    AttemptSettings,
+    BreakerSettings,
+    LimitSettings,
+    RoutingSettings,
+    Settings,
+    StoreSettings,
+    TargetTable,
+)
+
+__all__ = [
+    "CONFIG",
+    "DEBUG",
+    "PASSWORD",
+    "AttemptSettings",
+    "BreakerSettings",
+    "LimitSettings",
+    "RoutingSettings",
+    "Settings",
+    "StoreSettings",
+    "TargetTable",
+    "find_config",
+    "load_settings",
+    "nearest",
+    "redact_url",
+    "told",
+    "variables",
+]

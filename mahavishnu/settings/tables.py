@@ -1,0 +1,172 @@
+"""What can be set, where it starts from, and how far it may go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WrapValidator
+from pydantic_core import CoreSchema, core_schema
+
+from mahavishnu.model import CostModel, Target
+from mahavishnu.model.money import dollars
+from mahavishnu.settings.passwords import HIDDEN, redact_url
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+MOST_USD = 1_000_000
+
+Milliseconds = Annotated[int, Field(ge=1, le=WEEK_MS)]
+Bytes = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Word = Annotated[str, Field(min_length=1, max_length=100)]
+Options = Mapping[str, Mapping[str, Any]]
+
+
+class Table(BaseModel):
+    """One table of the file. Strict: a text is no number, a number no switch, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class StoreSettings(Table):
+    url: Annotated[str, Field(min_length=1)] = "sqlite:///mahavishnu.db"
+    lease_s: float = Field(default=15.0, ge=1, le=3600)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Settings end up in logs and tracebacks; the password does not."""
+        yield "url", redact_url(self.url)
+        yield "lease_s", self.lease_s
+
+
+class RoutingSettings(Table):
+    policy: Word = "statistical"
+    refresh_s: float = Field(default=1.0, ge=0.05, le=3600)
+
+
+class AttemptSettings(Table):
+    timeout_ms: Milliseconds = 60_000
+    deadline_ms: Milliseconds = 120_000
+    retries: int = Field(default=2, ge=0, le=100)
+    backoff_ms: int = Field(default=100, ge=0, le=3_600_000)
+    backoff_max_ms: int = Field(default=10_000, ge=0, le=3_600_000)
+
+
+class BreakerSettings(Table):
+    consecutive_failures: int = Field(default=5, ge=1, le=10_000)
+    failure_rate: float = Field(default=0.5, gt=0, le=1)
+    window: int = Field(default=20, ge=1, le=10_000)
+    open_ms: Milliseconds = 30_000
+    open_max_ms: Milliseconds = 300_000
+
+
+class LimitSettings(Table):
+    max_text_bytes: Bytes = 1_000_000
+    max_value_bytes: Bytes = 1_000_000
+    concurrency: int = Field(default=16, ge=1, le=10_000)
+
+
+def _dollars(given: object) -> Decimal:
+    """TOML has no decimals; the shortest text of a float is the number that was typed."""
+    amount = dollars(str(given))
+    if amount > MOST_USD:
+        raise ValueError(f"is more than {MOST_USD} dollars: {given}")
+    return amount
+
+
+def _words(given: object) -> object:
+    """One name may stand without its list."""
+    if isinstance(given, str):
+        return frozenset([given])
+    return (
+        frozenset(given) if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given) else given
+    )
+
+
+Words = Annotated[frozenset[str], BeforeValidator(_words)]
+
+
+class TargetTable(Table):
+    """A target as the file and the command line say it."""
+
+    adapter: Word = "local"
+    run: str
+    task_types: Words
+    capabilities: Words = frozenset()
+    cost_per_run: Annotated[Decimal, BeforeValidator(_dollars)] = Decimal(0)
+    timeout_ms: Milliseconds | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    enabled: bool = True
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+    def target(self, name: str, place: int = 0) -> Target:
+        """Raises InvalidTarget."""
+        return Target(
+            name=name,
+            adapter=self.adapter,
+            run=self.run,
+            task_types=self.task_types,
+            capabilities=self.capabilities,
+            cost_model=CostModel(per_run_usd=self.cost_per_run),
+            timeout_ms=self.timeout_ms,
+            max_concurrent=self.max_concurrent,
+            enabled=self.enabled,
+            place=place,
+            options=dict(self.options),
+        )
+
+
+def _keep_target(given: object, handler: Any) -> object:
+    return given if isinstance(given, Target) else handler(given)
+
+
+class _TargetsByName:
+    """Validates the tables of the file, hands out targets; in Python a Target may be given as it is."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        del source
+        tables = handler.generate_schema(dict[str, Annotated[TargetTable, WrapValidator(_keep_target)]])
+        return core_schema.no_info_after_validator_function(_in_order, tables)
+
+
+def _in_order(tables: Mapping[str, TargetTable | Target]) -> Mapping[str, Target]:
+    return {
+        name: table if isinstance(table, Target) else table.target(name, place)
+        for place, (name, table) in enumerate(tables.items())
+    }
+
+
+class Settings(Table):
+    """Everything that can be set. `Settings()` is the defaults; `load_settings` is what a command starts from."""
+
+    store: StoreSettings = StoreSettings()
+    routing: RoutingSettings = RoutingSettings()
+    policies: Options = Field(default_factory=dict)
+    attempts: AttemptSettings = AttemptSettings()
+    breaker: BreakerSettings = BreakerSettings()
+    limits: LimitSettings = LimitSettings()
+    adapters: Options = Field(default_factory=dict)
+    targets: Annotated[Mapping[str, Target], _TargetsByName] = Field(default_factory=dict)
+
+    def redacted(self) -> dict[str, Any]:
+        """For printing: the tables with every secret hidden, and the targets as their names."""
+        tables = self.model_dump(mode="json", exclude={"targets"})
+        tables["store"]["url"] = redact_url(self.store.url)
+        hidden: dict[str, Any] = _hide_secrets(tables)
+        return {**hidden, "targets": sorted(self.targets)}
+
+
+SECRET = re.compile(r"pass(word|wd|phrase)?$|secret|token$|(^|_)key$|credential", re.IGNORECASE)
+
+
+def _hide_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if SECRET.search(key) and isinstance(each, str) else _hide_secrets(each)
+            for key, each in value.items()
+        }
+    return [_hide_secrets(each) for each in value] if isinstance(value, list) else value
+
+
+DEFAULTS = Settings()
