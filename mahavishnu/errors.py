@@ -186,7 +186,7 @@ class NothingEligible(WorkflowError):
     waited_ms: int = 0
 
     def __str__(self) -> str:
-        waited = f" (waited {self.waited_ms / 1000:.1f} s for one to recover)" if self.waited_ms else ""
+        waited = f" (waited {self.waited_ms / 1000:.1f} s for one to recover)" if self.waited_ms >= 100 else ""
         each = "; ".join(f"{target}: {why}" for target, why in self.why_not.items())
         return f'No target may run "{self.task_type}" now{waited}: {each or "no target is configured"}.'
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, get_type_hints
 
@@ -73,6 +75,14 @@ def make(factory: Callable[..., P], options: Mapping[str, Any], where: str) -> P
 
 
 def _available(group: str) -> dict[str, EntryPoint]:
+    return _found(group, tuple(sys.path))
+
+
+@lru_cache
+def _found(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Looking through every installed distribution is slow, and what is installed changes only with the path."""
+    del path
+
     # Of two that share a name the last one stays, and our own come last: nobody takes over a built-in by accident.
     def rank(entry: EntryPoint) -> tuple[str, bool, str]:
         return entry.name, _brought_by(entry) == _OURS, _brought_by(entry)

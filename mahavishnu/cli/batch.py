@@ -96,8 +96,7 @@ def run(
         raise bad("--out", "is the file with the tasks; name another one")
 
     async def carry_out(app: App) -> Tally:
-        targets = [each.target for each in app.orchestrator.standings()]
-        check_names(tasks, lines, targets, app.settings.limits.max_text_bytes)
+        check_names(tasks, lines, app.orchestrator.check)
         with _results(out) as results, _progress(len(lines)) as advance:
             return await _run(app, lines, concurrency, results, advance)
 

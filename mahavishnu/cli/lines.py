@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from mahavishnu.cli.arguments import bad
-from mahavishnu.errors import InvalidTask
-from mahavishnu.model import Target, Task
+from mahavishnu.errors import InputError, InvalidTask
+from mahavishnu.model import Task
 from mahavishnu.settings import nearest, told
 
 ARGUMENT = "TASKS.jsonl"
@@ -141,23 +141,15 @@ class _Keys:
         return f"run:{hashlib.sha256(whole.encode()).hexdigest()}"
 
 
-def check_names(path: Path, lines: Sequence[Numbered], targets: Sequence[Target], most_bytes: int) -> None:
+def check_names(path: Path, lines: Sequence[Numbered], check: Callable[[Task], None]) -> None:
     """Refuse what no target takes, or what names one that is not there, before anything runs."""
-    wrong = [(each.line, problem) for each in lines if (problem := _problem(each.task, targets, most_bytes))]
+    wrong: list[tuple[int, str]] = []
+    for each in lines:
+        try:
+            check(each.task)
+        except InputError as error:
+            wrong.append((each.line, str(error).rstrip(".")))
     _refuse(path, wrong)
-
-
-def _problem(task: Task, targets: Sequence[Target], most_bytes: int) -> str | None:
-    if not any(target.takes(task.type) for target in targets):
-        known = {word for each in targets for word in each.task_types}
-        return f'no target takes "{task.type}"{_offer(task.type, known)}'
-    names = {each.name for each in targets}
-    unknown = next((name for name in (task.target, *sorted(task.exclude)) if name and name not in names), None)
-    if unknown is not None:
-        return f'there is no target "{unknown}"{_offer(unknown, names)}'
-    if len(task.text.encode("utf-8", "replace")) > most_bytes:
-        return f"its text has more than {most_bytes} bytes (limits.max_text_bytes)"
-    return None
 
 
 def _offer(word: str, known: Iterable[str]) -> str:

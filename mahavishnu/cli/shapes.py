@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mahavishnu.cli.printing import moment
-from mahavishnu.model import Considered, Decision, Estimate, Execution, Outcome, Report, Scorecard, Target, Task
+from mahavishnu.model import Considered, Decision, Estimate, Execution, Outcome, Report, Target, Task
 from mahavishnu.model.money import to_usd
-from mahavishnu.stats.evidence import estimate
+from mahavishnu.stats.evidence import estimate, merged
 
 if TYPE_CHECKING:
     from mahavishnu.engine.evidence import Stat
@@ -68,7 +67,7 @@ def decision_shape(decision: Decision) -> Shape:
         "snapshot_version": decision.snapshot_version,
         "snapshot_cursor": decision.snapshot_cursor,
         "seed": decision.seed,
-        "overhead_ms": decision.overhead_us / 1000,
+        "overhead_us": decision.overhead_us,
         "process_id": decision.process_id,
         "task": task_shape(decision.task),
     }
@@ -191,24 +190,5 @@ def summed_shape(adapter: str, task_type: str | None, stats: Sequence[Stat]) -> 
         "adapter": adapter,
         "task_type": task_type,
         "targets": sorted({each.target for each in stats}),
-        **_estimate_shape(estimate(_merged([each.scorecard for each in stats]))),
+        **_estimate_shape(estimate(merged(each.scorecard for each in stats))),
     }
-
-
-def _merged(cards: Sequence[Scorecard]) -> Scorecard:
-    """All cards are sums, so one for several targets is their sum."""
-    latency: Counter[int] = Counter()
-    for card in cards:
-        latency.update(card.latency)
-    return Scorecard(
-        target="",
-        task_type="",
-        samples=sum(card.samples for card in cards),
-        successes=sum(card.successes for card in cards),
-        cost_micros=sum(card.cost_micros for card in cards),
-        cost_samples=sum(card.cost_samples for card in cards),
-        quality_ppm=sum(card.quality_ppm for card in cards),
-        quality_samples=sum(card.quality_samples for card in cards),
-        latency=latency,
-        last_at_us=max(card.last_at_us for card in cards),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,13 +23,6 @@ group = typer.Typer(help="What is kept, and where: upgrade, info, get.", rich_ma
 FORMS = ("exec:{ulid}", "routing:{ulid}", "adapter:{adapter}:stats", "task_type:{type}:{adapter}")
 
 
-@runtime_checkable
-class _Upgradable(Protocol):
-    """A store whose schema can be older than the code."""
-
-    async def upgrade(self) -> None: ...
-
-
 @group.command()
 def upgrade(ctx: typer.Context, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False) -> None:
     """Bring the schema of the store up to this version; a store that is not there yet is set up.
@@ -44,8 +37,7 @@ def upgrade(ctx: typer.Context, _config: Config = None, _store: StoreUrl = None,
 
     async def act() -> str:
         try:
-            if isinstance(store, _Upgradable):
-                await store.upgrade()
+            await store.upgrade()
             await store.open()
             return (await store.info()).schema
         finally:

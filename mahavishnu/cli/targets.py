@@ -35,6 +35,9 @@ def add(
     capability: Annotated[list[str] | None, typer.Option(help="What else it can do. Repeatable.")] = None,
     cost_per_run: Annotated[str, typer.Option(help="Dollars, where the target does not say what it cost.")] = "0",
     timeout_ms: Annotated[int | None, typer.Option(help="Its own limit for one attempt.")] = None,
+    max_concurrent: Annotated[
+        int | None, typer.Option(help="How many runs of it one process has under way at once.")
+    ] = None,
     options: Annotated[str | None, typer.Option(metavar="JSON", help="Whatever its adapter takes.")] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Add it although it cannot run now.")] = False,
     as_json: Json = False,
@@ -55,6 +58,7 @@ def add(
             "capabilities": capability or [],
             "cost_per_run": cost_per_run,
             "timeout_ms": timeout_ms,
+            "max_concurrent": max_concurrent,
             "options": json_object(options, "--options"),
         },
     )

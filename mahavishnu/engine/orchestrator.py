@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mahavishnu.engine.choice import Chooser
@@ -13,7 +13,7 @@ from mahavishnu.engine.evidence import EvidenceBook, Stat
 from mahavishnu.engine.keys import KeyKeeper
 from mahavishnu.engine.roster import Roster, Standing
 from mahavishnu.engine.runs import Run, Runner, nothing_eligible
-from mahavishnu.errors import InvalidTask, RepositoryError, TaskCancelled
+from mahavishnu.errors import InputError, InvalidTask, RepositoryError, TaskCancelled
 from mahavishnu.model import Decision, Outcome, Report, Target, Task
 from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.settings import Settings
@@ -84,7 +84,7 @@ class UnifiedOrchestrator:
 
     async def route(self, task: Task, *, policy: str | None = None, seed: int | None = None) -> Decision:
         """Decide without running; the decision is recorded. Raises NothingEligible, and InputError for a bad task."""
-        await self._check(task, policy)
+        await self._prepare(task, policy)
         decision = self._chooser.choose(task, self._clock.new_id(), policy, seed).decision
         await self._collector.decided(decision)
         if decision.selected is None:
@@ -102,7 +102,7 @@ class UnifiedOrchestrator:
         """Like `execute`, with failure as a value: `Report.error` is TaskFailed, NothingEligible, TaskCancelled, or the
         target's own Refused. Raises InputError for a task that cannot be meant, RepositoryError where it cannot be
         recorded."""
-        await self._check(task, policy)
+        await self._prepare(task, policy)
         decision_id = self._clock.new_id()
         if task.idempotency_key is None:
             return await self._run(task, decision_id, policy, seed)
@@ -133,10 +133,10 @@ class UnifiedOrchestrator:
 
     async def as_completed(
         self, tasks: Iterable[Task], *, concurrency: int | None = None
-    ) -> AsyncIterator[tuple[int, Report]]:
+    ) -> AsyncGenerator[tuple[int, Report], None]:
         """Each report as soon as it is there, with the place of its task. Reads `tasks` no faster than it runs them.
 
-        Leaving the loop early cancels what is still running. A task that cannot be meant ends the loop with its error.
+        Here a task that cannot be meant has a report, too. Closing the generator cancels what is still running.
         """
         waiting = enumerate(tasks)
         most = concurrency or self._settings.limits.concurrency
@@ -145,7 +145,7 @@ class UnifiedOrchestrator:
             while True:
                 while len(running) < most and (following := next(waiting, None)) is not None:
                     place, task = following
-                    running[asyncio.create_task(self.perform(task))] = place
+                    running[asyncio.create_task(self._one_of_many(task))] = place
                 if not running:
                     return
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -155,6 +155,12 @@ class UnifiedOrchestrator:
             for each in running:
                 each.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    async def _one_of_many(self, task: Task) -> Report:
+        try:
+            return await self.perform(task)
+        except InputError as error:
+            return Report(task=task, decision=None, error=error)
 
     async def cancel(self, decision_id: str) -> bool:
         """Cancel a run of this process; its `execute` raises TaskCancelled. Whether there was one to cancel."""
@@ -215,18 +221,22 @@ class UnifiedOrchestrator:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    async def _check(self, task: Task, policy: str | None) -> None:
-        """Refuse what cannot be meant before anything is decided; ask targets that were never asked how they are."""
+    def check(self, task: Task) -> None:
+        """Raise InputError for a task that cannot be meant: too long, of a type that nobody takes, a wrong name."""
         size = len(task.text.encode("utf-8", "replace"))
         most = self._settings.limits.max_text_bytes
         if size > most:
             problem = f"has {size} bytes, above limits.max_text_bytes {most}; send a reference or raise the limit"
             raise InvalidTask(field="text", problem=problem)
-        self._chooser.check_policy(policy)
         self._roster.check_task_type(task.type)
         for name in (task.target, *task.exclude):
             if name is not None:
                 self._roster.target(name)
+
+    async def _prepare(self, task: Task, policy: str | None) -> None:
+        """Refuse what cannot be meant before anything is decided; ask targets that were never asked how they are."""
+        self.check(task)
+        self._chooser.check_policy(policy)
         await self._roster.check(self._roster.taking(task.type))
 
     def _deadline_s(self, task: Task) -> float:

@@ -14,6 +14,8 @@ from mahavishnu.errors import InvalidTask
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,99}")
 """What targets, task types, capabilities and tags may be called: one word that survives a shell, a URL and a label."""
 
+LONGEST_MS = 7 * 24 * 3600 * 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -72,8 +74,11 @@ def _check_word(field: str, value: object) -> None:
 
 
 def _check_milliseconds(field: str, value: object) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value <= 0):
-        raise InvalidTask(field=field, problem=f"must be a whole number of milliseconds above 0, not {value!r:.80}")
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LONGEST_MS:
+        problem = f"must be a whole number of milliseconds, from 1 to {LONGEST_MS} (a week), not {value!r:.80}"
+        raise InvalidTask(field=field, problem=problem)
 
 
 def _names(field: str, given: Iterable[str]) -> frozenset[str]:

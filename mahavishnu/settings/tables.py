@@ -62,7 +62,7 @@ class BreakerSettings(Table):
 
 class LimitSettings(Table):
     max_text_bytes: Bytes = 1_000_000
-    max_value_bytes: Bytes = 1_000_000
+    max_value_bytes: Bytes = 10_000_000
     concurrency: int = Field(default=16, ge=1, le=10_000)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields, replace
 
 from mahavishnu.model import NO_EVIDENCE, Estimate, Execution, Revision, Scorecard, Status
 from mahavishnu.stats.intervals import wilson
 from mahavishnu.stats.sketch import bucket_of, quantiles
+
+_SUMS = tuple(
+    each.name for each in fields(Scorecard) if each.name not in ("target", "task_type", "latency", "last_at_us")
+)
 
 PPM = 1_000_000
 """Qualities are summed as whole millionths, so that no order of summation can change the sum."""
@@ -60,6 +66,17 @@ def fold(card: Scorecard | None, fact: Execution | Revision) -> Scorecard:
     if card is None:
         card = Scorecard(target=fact.target, task_type=fact.task_type)
     return fold_execution(card, fact) if isinstance(fact, Execution) else fold_revision(card, fact)
+
+
+def merged(cards: Iterable[Scorecard]) -> Scorecard:
+    """One card for all of these, as if they were one target: cards are sums, so it is their sum."""
+    cards = list(cards)
+    latency: Counter[int] = Counter()
+    for card in cards:
+        latency.update(card.latency)
+    sums = {name: sum(getattr(card, name) for card in cards) for name in _SUMS}
+    newest = max((card.last_at_us for card in cards), default=0)
+    return Scorecard(target="", task_type="", latency=latency, last_at_us=newest, **sums)
 
 
 def estimate(card: Scorecard) -> Estimate:

@@ -35,9 +35,10 @@ class Address:
         return Path(self.url.database or "")
 
     def unavailable(self, problem: str) -> StoreUnavailable:
-        return StoreUnavailable(url=self.shown, problem=self._without_secrets(problem))
+        return StoreUnavailable(url=self.shown, problem=problem)
 
-    def _without_secrets(self, text: str) -> str:
+    def conceal(self, text: str) -> str:
+        """Somebody else's words without our secrets in them."""
         for secret in (self.url.password, *(self.url.query.get(name) for name in _SECRET_OPTIONS)):
             if isinstance(secret, str) and secret:
                 text = text.replace(secret, _HIDDEN)

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mahavishnu.errors import StoreUnavailable
 from mahavishnu.storage.address import Address, check_file
 from mahavishnu.storage.tables import metadata
-from mahavishnu.storage.trouble import problem_of
+from mahavishnu.storage.trouble import unavailable
 
 T = TypeVar("T")
 
@@ -50,10 +49,7 @@ class Database:
                     raise
                 return self._read(query)
         except SQLAlchemyError as error:
-            raise self.unavailable(error) from error
-
-    def unavailable(self, error: SQLAlchemyError) -> StoreUnavailable:
-        return self.address.unavailable(problem_of(error))
+            raise unavailable(self.address, error) from error
 
     def close(self) -> None:
         self.engine.dispose()

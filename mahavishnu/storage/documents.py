@@ -10,6 +10,7 @@ from typing import Any
 
 from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, Target, Task
 
+_RATES = tuple(each.name for each in fields(CostModel) if each.name.endswith("_usd"))
 _PLAIN_CARD = tuple(each.name for each in fields(Scorecard) if each.name != "latency")
 
 
@@ -67,8 +68,10 @@ def target_json(target: Target) -> str:
             "run": target.run,
             "task_types": sorted(target.task_types),
             "capabilities": sorted(target.capabilities),
-            "per_run_usd": str(target.cost_model.per_run_usd),
+            "cost_model": {name: str(getattr(target.cost_model, name)) for name in _RATES},
+            "monthly_runs": target.cost_model.monthly_runs,
             "timeout_ms": target.timeout_ms,
+            "max_concurrent": target.max_concurrent,
             "enabled": target.enabled,
             "place": target.place,
             "options": dict(target.options),
@@ -80,7 +83,8 @@ def target_of(text: str) -> Target:
     found: dict[str, Any] = json.loads(text)
     found["task_types"] = frozenset(found["task_types"])
     found["capabilities"] = frozenset(found["capabilities"])
-    found["cost_model"] = CostModel(per_run_usd=Decimal(found.pop("per_run_usd")))
+    rates = {name: Decimal(rate) for name, rate in found["cost_model"].items()}
+    found["cost_model"] = CostModel(**rates, monthly_runs=found.pop("monthly_runs"))
     return Target(**found)
 
 

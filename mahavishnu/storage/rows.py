@@ -147,6 +147,31 @@ def announcement_row(position: int, execution_id: str, run_id: str) -> Row:
     return position, execution_id, escaped(run_id)
 
 
+def usage_row(usage: Usage) -> Row:
+    return (
+        usage.seconds,
+        usage.agent_seconds,
+        usage.queries,
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        int(usage.estimated),
+    )
+
+
+def usage_of(row: Sequence[Any]) -> Usage:
+    seconds, agent_seconds, queries, input_tokens, cached_tokens, output_tokens, estimated = row
+    return Usage(
+        seconds=seconds,
+        agent_seconds=agent_seconds,
+        queries=queries,
+        input_tokens=input_tokens,
+        cached_tokens=cached_tokens,
+        output_tokens=output_tokens,
+        estimated=bool(estimated),
+    )
+
+
 def end_row(position: int, execution: Execution) -> Row:
     return (
         position,
@@ -164,9 +189,8 @@ def end_row(position: int, execution: Execution) -> Row:
         execution.ended_at_us,
         execution.latency_us,
         execution.cost_micros,
-        execution.usage.input_tokens,
-        execution.usage.output_tokens,
-        int(execution.usage.estimated),
+        execution.price_version,
+        *usage_row(execution.usage),
         execution.quality,
         None if execution.value is None else json.dumps(execution.value),
         _maybe_escaped(execution.error_code),
@@ -179,8 +203,8 @@ def ended_of(row: Sequence[Any], announced: str | None) -> Execution:
     """The execution of an end. Its run id is the one it ended with, else the one that was announced before."""
     (
         _position, id_, decision_id, process_id, target, adapter, task_type, attempt, fallback, randomised, status,
-        started_at_us, ended_at_us, latency_us, cost_micros, input_tokens, output_tokens, estimated, quality, value,
-        error_code, error, run_id,
+        started_at_us, ended_at_us, latency_us, cost_micros, price_version, *usage, quality, value, error_code, error,
+        run_id,
     ) = row  # fmt: skip
     return Execution(
         id=id_,
@@ -197,7 +221,8 @@ def ended_of(row: Sequence[Any], announced: str | None) -> Execution:
         ended_at_us=ended_at_us,
         latency_us=latency_us,
         cost_micros=Micros(cost_micros),
-        usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens, estimated=bool(estimated)),
+        price_version=price_version,
+        usage=usage_of(usage),
         quality=quality,
         value=None if value is None else json.loads(value),
         error_code=_maybe_unescaped(error_code),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -23,6 +23,7 @@ from mahavishnu.storage.keys import claim_key, holder_of
 from mahavishnu.storage.presence import Census, Lease, remains
 from mahavishnu.storage.recording import record_facts
 from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.trouble import unavailable
 from mahavishnu.storage.writer import Work, Writer
 
 T = TypeVar("T")
@@ -192,16 +193,18 @@ class SqlStore:
         return self._opened
 
     def _connect(self, prepare: Callable[[Database], None]) -> Database:
-        database = Database(parse(self._url))
+        address = parse(self._url)
         try:
-            prepare(database)
+            with ExitStack() as undo:
+                database = Database(address)
+                undo.callback(database.close)
+                prepare(database)
+                undo.pop_all()
+                return database
         except SQLAlchemyError as error:
-            database.close()
-            raise database.unavailable(error) from error
-        except BaseException:
-            database.close()
-            raise
-        return database
+            raise unavailable(address, error) from error
+        except (OSError, ValueError) as error:
+            raise address.unavailable(f"it cannot be opened ({error}); correct its name or its rights") from error
 
 
 def _take_the_lease(_transaction: Transaction) -> None:

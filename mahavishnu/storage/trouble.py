@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from mahavishnu.errors import StoreUnavailable
+from mahavishnu.storage.address import Address
+
 _SQLITE = {
     "file is not a database": "it is not an SQLite database; name another file, or move this one away",
     "database is locked": "another process has kept it locked for too long; find out which one and end it",
@@ -23,6 +26,9 @@ _POSTGRES = {
     "53300": "the server has too many connections; raise max_connections or close some",
 }
 
+# How libpq and psycopg begin when no connection was made: they have no state for that, only words.
+_CONNECTING = ("connection failed", "connection is bad", "connection timeout", "could not connect", "failed to resolve")
+
 # The server went away, is coming back, or asks to be asked again.
 _PASSING_STATES = ("08", "57P", "40001", "40P01", "53300")
 
@@ -34,37 +40,43 @@ def is_passing(error: Exception) -> bool:
     state = _state(error)
     if state is not None:
         return state.startswith(_PASSING_STATES)
-    return error.connection_invalidated or _is_connecting(error)
+    return error.connection_invalidated or message_of(error).startswith(_CONNECTING)
 
 
-def problem_of(error: SQLAlchemyError) -> str:
-    """One clause for people, with the mend in it."""
-    message = _message(error)
+def message_of(error: SQLAlchemyError) -> str:
+    """What the database itself said, on one line."""
+    cause = getattr(error, "orig", None) or error
+    return " ".join(str(cause).split()).rstrip(".")
+
+
+def unavailable(address: Address, error: SQLAlchemyError) -> StoreUnavailable:
+    """The error that leaves the store."""
+    return address.unavailable(problem_of(error, address.conceal(message_of(error))))
+
+
+def problem_of(error: SQLAlchemyError, message: str) -> str:
+    """One clause for people, with the mend in it, about an error whose `message` may be shown."""
     state = _state(error)
     if state in _POSTGRES:
         return _POSTGRES[state]
-    if _is_connecting(error):
-        if "password" in message:
-            return f"{_POSTGRES['28P01']} ({message})"
-        return f"the server cannot be reached ({message}); start it or correct the URL"
+    if message.startswith(_CONNECTING):
+        return _connecting(message)
     for part, problem in _SQLITE.items():
         if part in message:
             return problem
     return f"the database said: {message}"
 
 
+def _connecting(message: str) -> str:
+    if "password" in message:
+        return _POSTGRES["28P01"]
+    _before, refused, why = message.partition("FATAL: ")
+    if refused:
+        return f"the server refuses ({why.strip()}); correct the URL"
+    return f"the server cannot be reached ({message}); start it or correct the URL"
+
+
 def _state(error: SQLAlchemyError) -> str | None:
     """The five letters in which PostgreSQL says what is wrong; None elsewhere."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return state if isinstance(state, str) else None
-
-
-def _is_connecting(error: SQLAlchemyError) -> bool:
-    """Whether a connection to PostgreSQL could not be made: libpq has no state for that, only words."""
-    message = _message(error)
-    return message.startswith(("connection failed", "connection is bad", "connection timeout", "could not connect"))
-
-
-def _message(error: SQLAlchemyError) -> str:
-    cause = getattr(error, "orig", None) or error
-    return " ".join(str(cause).split()).rstrip(".")

@@ -19,7 +19,7 @@ from mahavishnu.storage.database import Database
 from mahavishnu.storage.presence import Lease
 from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 from mahavishnu.storage.transaction import Transaction
-from mahavishnu.storage.trouble import is_passing
+from mahavishnu.storage.trouble import is_passing, unavailable
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
@@ -161,7 +161,7 @@ class Writer:
             case MahavishnuError():
                 return error
             case SQLAlchemyError():
-                return self._database.unavailable(error)
+                return unavailable(self._database.address, error)
             case _:
                 return self._database.address.unavailable(not_plain_json(error))
 

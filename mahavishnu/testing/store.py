@@ -1,4 +1,4 @@
-"""What every store promises. A stranger's store proves itself with `await promise(opener)`, for each on an empty place."""
+"""What every store promises; a stranger's store proves itself by `await promise(opener)`, each on an empty place."""
 
 from __future__ import annotations
 
@@ -190,7 +190,8 @@ async def the_newest_come_first_and_every_condition_holds(opener: Opener) -> Non
         query = ExecutionQuery(last=2, target="a", task_type="etl", status=Status.FAILED)
         wanted = [e for e in ends if (e.target, e.task_type, e.status) == ("a", "etl", Status.FAILED)]
         assert list(await store.executions(query)) == wanted[:2]
-        assert list(await store.executions(ExecutionQuery(last=0))) == list(await store.decisions(0)) == []
+        assert list(await store.executions(ExecutionQuery(last=0))) == []
+        assert list(await store.decisions(0)) == []
 
 
 async def what_fails_leaves_nothing_behind_and_harms_nobody(opener: Opener) -> None:
@@ -270,6 +271,7 @@ async def a_reader_that_polls_misses_nothing_that_two_writers_write(opener: Open
         read: list[tuple[int, Evidence]] = []
         last_look = False
         while not last_look:
+            await asyncio.sleep(0)
             last_look = written.done()
             read += await _evidence(one, read[-1][0] if read else 0)
         await written

@@ -168,11 +168,11 @@ def test_a_file_without_tasks_is_done_at_once(cli: Any, tasks: Any):
         ('{"type": "say", "text": 5}', 'line 2: "text" must be a text in quotes, not 5'),
         ('{"type": "say", "text": ""}', "line 2: The task's text is empty"),
         ('{"type": "say", "text": "x", "deadline_ms": -1}', "line 2: The task's deadline_ms must be"),
-        ('{"type": "sai", "text": "x"}', 'line 2: no target takes "sai" (did you mean "say"?)'),
-        ('{"type": "say", "text": "x", "target": "shuot"}', 'line 2: there is no target "shuot" (did you mean'),
-        ('{"type": "say", "text": "x", "exclude": ["nobody"]}', 'line 2: there is no target "nobody"'),
+        ('{"type": "sai", "text": "x"}', 'line 2: There is no task type "sai"; did you mean "say"'),
+        ('{"type": "say", "text": "x", "target": "shuot"}', 'line 2: There is no target "shuot"; did you mean "shout"'),
+        ('{"type": "say", "text": "x", "exclude": ["nobody"]}', 'line 2: There is no target "nobody"'),
         ('{"type": "say", "text": "x", "idempotency_key": "k"}', "belongs to a different task above; use another"),
-        (json.dumps({"type": "say", "text": "x" * 1_000_001}), "line 2: its text has more than 1000000 bytes"),
+        (json.dumps({"type": "say", "text": "x" * 1_000_001}), "line 2: The task's text has 1000001 bytes, above limits.max_text_bytes 1000000"),
     ],
 )  # fmt: skip
 def test_a_bad_line_is_named_and_nothing_is_run(cli: Any, folder: Path, line: str, sentence: str):

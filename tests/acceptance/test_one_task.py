@@ -161,7 +161,7 @@ def test_when_nothing_is_eligible_it_exits_3_and_says_why_for_each(cli: Any, com
         (["hello", "-t", "sai"], 'There is no task type "sai"; did you mean "say"?'),
         (["hello", "-t", "say", "--policy", "dice"], 'There is no policy "dice"; mahavishnu doctor shows'),
         (["", "-t", "say"], "The task's text is empty and there is no payload; say what is to be done."),
-        (["hello", "-t", "say", "--deadline-ms", "-5"], "deadline_ms must be a whole number of milliseconds above 0"),
+        (["hello", "-t", "say", "--deadline-ms", "-5"], "deadline_ms must be a whole number of milliseconds, from 1"),
         (["hello", "-t", "say", "--payload", "{"], 'Invalid value for "--payload": not valid JSON'),
         (["hello", "-t", "say", "--payload", "[1]"], 'must be a JSON object such as {"key": 1}, not [1]'),
         (["hello", "-t", "say", "--tag", "who"], 'Invalid value for "--tag": must look like key=value, not who'),

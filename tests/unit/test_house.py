@@ -28,7 +28,7 @@ def test_no_file_is_longer_than_a_person_would_read(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
-def tests_in(path):
+def names_in(path):
     names = {
         node.name
         for node in ast.walk(ast.parse(path.read_text()))
@@ -40,7 +40,7 @@ def tests_in(path):
 def test_every_test_that_the_conformance_table_names_exists():
     named = NAMED_TEST.findall(CONFORMANCE.read_text())
     assert named, "the table names no test at all"
-    missing = [f"{path}::{name}" for path, name in named if name not in tests_in(ROOT / path)]
+    missing = [f"{path}::{name}" for path, name in named if name not in names_in(ROOT / path)]
     assert missing == []
 
 

@@ -1,0 +1,159 @@
+"""The writer: few transactions, from any loop, through a broken connection, and never a caller left waiting."""
+
+import asyncio
+import threading
+from dataclasses import replace
+
+import psycopg
+import pytest
+from sqlalchemy import event
+
+from mahavishnu.engine.clock import SystemClock
+from mahavishnu.errors import StoreUnavailable
+from mahavishnu.ports import ExecutionQuery
+from mahavishnu.storage import SqlStore, writer
+from mahavishnu.testing.clock import ManualClock
+from mahavishnu.testing.samples import Samples
+
+
+@pytest.fixture
+async def store(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/store.db", ManualClock())
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def remote(postgres):
+    """A store in PostgreSQL, and the URL of its database."""
+    url = postgres()
+    store = SqlStore(url, ManualClock())
+    await store.open()
+    yield store, url
+    await store.close()
+
+
+def at_the_server(url: str, statement: str) -> None:
+    """Run a statement about a database on another connection than to it."""
+    name = url.partition("@/")[2].partition("?")[0]
+    with psycopg.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(statement.format(name=name))
+
+
+CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+LET_IN = "ALTER DATABASE {name} ALLOW_CONNECTIONS true"
+KEEP_OUT = "ALTER DATABASE {name} ALLOW_CONNECTIONS false"
+
+
+async def test_a_thousand_records_at_once_take_few_transactions(store):
+    make = Samples(ManualClock())
+    commits = []
+    event.listen(store._opened.database.engine, "commit", commits.append)
+    decisions = [make.decision() for _ in range(1000)]
+    await asyncio.gather(*(store.record([decision, *make.run(decision)]) for decision in decisions))
+    assert len(await store.executions(ExecutionQuery(last=None))) == 1000
+    assert len(commits) < 20
+
+
+def test_several_event_loops_in_several_threads_share_one_store(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/store.db", SystemClock())
+    asyncio.run(store.open())
+    wrong: list[BaseException] = []
+
+    async def record(seed: int) -> None:
+        make = Samples(ManualClock(seed=seed))
+        decisions = [make.decision() for _ in range(100)]
+        await asyncio.gather(*(store.record([decision, *make.run(decision)]) for decision in decisions))
+        for decision in decisions[::10]:
+            assert await store.decision(decision.id) == decision
+
+    def in_a_loop_of_its_own(seed: int) -> None:
+        try:
+            asyncio.run(record(seed))
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=in_a_loop_of_its_own, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len(asyncio.run(store.executions(ExecutionQuery(last=None)))) == 400
+    asyncio.run(store.close())
+
+
+def test_a_loop_that_ended_while_it_waited_harms_nobody(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/store.db", SystemClock())
+    make = Samples(ManualClock())
+    asyncio.run(store.open())
+
+    async def hand_over_and_leave() -> None:
+        for _ in range(50):
+            asyncio.ensure_future(store.record([make.decision()]))
+        await asyncio.sleep(0)
+
+    asyncio.run(hand_over_and_leave())
+    asyncio.run(store.record([make.decision()]))
+    assert len(asyncio.run(store.decisions(99))) == 51
+    asyncio.run(store.close())
+
+
+async def test_a_number_too_large_for_its_column_fails_alone(store):
+    make = Samples(ManualClock())
+    decision = make.decision()
+    start, end = make.run(decision)
+    huge = replace(end, latency_us=2**70)
+    answers = await asyncio.gather(
+        store.record([decision, start]), store.record([huge]), store.record([make.decision()]),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert [type(each) for each in answers] == [type(None), StoreUnavailable, type(None)]
+    await store.record([end])
+    assert await store.execution(end.id) == end
+
+
+async def test_a_broken_connection_is_made_again(remote):
+    store, url = remote
+    make = Samples(ManualClock())
+    for _ in range(3):
+        at_the_server(url, CUT_OFF)
+        decision = make.decision()
+        await asyncio.gather(store.record([decision]), *(store.record(make.run(decision)) for _ in range(20)))
+        at_the_server(url, CUT_OFF)
+        assert await store.decision(decision.id) == decision
+    assert len(await store.executions(ExecutionQuery(last=None))) == 60
+
+
+async def test_the_writer_outlives_a_database_that_was_away(remote, monkeypatch):
+    store, url = remote
+    make = Samples(ManualClock())
+    monkeypatch.setattr(writer, "PATIENCE_S", 0.2)
+    decisions = [make.decision() for _ in range(5)]
+    at_the_server(url, KEEP_OUT)
+    try:
+        at_the_server(url, CUT_OFF)
+        answers = await asyncio.gather(*(store.record([each]) for each in decisions), return_exceptions=True)
+        assert [type(each) for each in answers] == [StoreUnavailable] * 5
+        assert len({id(each) for each in answers}) == 5
+        with pytest.raises(StoreUnavailable, match="not currently accepting connections"):
+            await store.latest()
+    finally:
+        at_the_server(url, LET_IN)
+    await asyncio.gather(*(store.record([each]) for each in decisions))
+    assert len(await store.decisions(99)) == 5
+
+
+async def test_nobody_waits_for_a_writer_that_has_died(store, monkeypatch):
+    died = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _args: died.set())
+
+    def fault(_transaction: object) -> None:
+        raise AssertionError("a fault of our own")
+
+    with pytest.raises(StoreUnavailable):
+        await store._write(fault)
+    assert await asyncio.to_thread(died.wait, 10)
+    with pytest.raises(StoreUnavailable):
+        await store.record([Samples(ManualClock()).decision()])
