@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -50,23 +51,33 @@ def here() -> str:
 
 def started_at(pid: int) -> int | None:
     """When a process was started, in the kernel's ticks: tells it from a later one with the same pid. None: unknown."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The second field is the program's name in brackets, and may hold anything; this is the 22nd.
-    return int(stat.rpartition(")")[2].split()[19])
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
 
 
 def is_running(pid: int, pid_started: int | None) -> bool:
     """Whether the process with this pid, started then, still runs on this host."""
+    # A process of somebody else may not be asked, and may be hidden as well; it is there, and has its lease.
+    with suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+    fields = _stat(pid)
+    if not fields:
+        return True
+    # A process that has ended keeps its pid until its parent has asked after it.
+    return fields[0] not in ("Z", "X") and pid_started in (None, int(fields[19]))
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from the third field on; empty where it says nothing."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return pid_started in (None, started_at(pid))
-    return pid_started in (None, started_at(pid))
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return []
+    # The second field is the program's name in brackets, and may hold anything.
+    return stat.rpartition(")")[2].split()
 
 
 class Census:

@@ -17,6 +17,7 @@ from mahavishnu.storage.rows import (
     decision_row,
     end_row,
     ended_of,
+    escaped,
     outcome_row,
     revision_of,
     start_row,
@@ -63,7 +64,7 @@ def _add_execution(transaction: Transaction, execution: Execution) -> None:
 
 def _add_outcome(transaction: Transaction, outcome: Outcome) -> None:
     position = transaction.position()
-    about = {"id_": outcome.decision_id}
+    about = {"id_": escaped(outcome.decision_id)}
     found = transaction.find(_DECISION, about)
     if not found:
         raise unknown_decision(outcome.decision_id)

@@ -28,8 +28,8 @@ from mahavishnu.storage.writer import Work, Writer
 
 T = TypeVar("T")
 
-PAGE = 1000
-"""Facts read at once; between two pages nothing is held."""
+PAGE = 250
+"""Facts read at once, each of which may hold a large value; between two pages nothing is held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.storage.address import Address
@@ -43,6 +43,16 @@ def is_passing(error: Exception) -> bool:
     return error.connection_invalidated or message_of(error).startswith(_CONNECTING)
 
 
+def strikes_everybody(error: Exception) -> bool:
+    """Whether any other transaction would have failed as well: a full disk, a locked file, a server that is away.
+
+    What PostgreSQL calls a limit (54) lies in the rows that were written, although its class says otherwise.
+    """
+    if isinstance(error, OperationalError):
+        return not (_state(error) or "").startswith("54")
+    return is_passing(error)
+
+
 def message_of(error: SQLAlchemyError) -> str:
     """What the database itself said, on one line."""
     cause = getattr(error, "orig", None) or error
@@ -76,7 +86,7 @@ def _connecting(message: str) -> str:
     return f"the server cannot be reached ({message}); start it or correct the URL"
 
 
-def _state(error: SQLAlchemyError) -> str | None:
+def _state(error: Exception) -> str | None:
     """The five letters in which PostgreSQL says what is wrong; None elsewhere."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return state if isinstance(state, str) else None

@@ -19,7 +19,7 @@ from mahavishnu.storage.database import Database
 from mahavishnu.storage.presence import Lease
 from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 from mahavishnu.storage.transaction import Transaction
-from mahavishnu.storage.trouble import is_passing, unavailable
+from mahavishnu.storage.trouble import is_passing, strikes_everybody, unavailable
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
@@ -108,7 +108,7 @@ class Writer:
         try:
             self._commit_patiently(batch)
         except (SQLAlchemyError, MahavishnuError, *CANNOT_BE_WRITTEN) as error:
-            if len(batch) > 1 and not is_passing(error):
+            if len(batch) > 1 and not strikes_everybody(error):
                 self._write_apart(batch)
             else:
                 for job in batch:

@@ -46,6 +46,6 @@ def test_words_of_a_driver_are_shown_without_the_password():
     ["", "nothing", "mysql://ada:s3cret@host/db", "sqlite://", "sqlite:///:memory:", "sqlite://ada:s3cret@host/a.db"],
 )
 def test_what_is_no_store_is_refused_with_what_to_write_instead(url):
-    with pytest.raises(StoreUnavailable, match="write sqlite:///file.db") as refused:
+    with pytest.raises(StoreUnavailable, match=r"write sqlite:///file\.db") as refused:
         parse(url)
     assert "s3cret" not in str(refused.value)

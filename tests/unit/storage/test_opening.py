@@ -65,7 +65,9 @@ def test_the_newest_migration_is_the_one_that_an_open_store_must_be_at():
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 async def test_many_may_open_an_empty_database_at_once(kind, tmp_path, request):
     url = f"sqlite:///{tmp_path}/store.db" if kind == "sqlite" else request.getfixturevalue("postgres")()
-    stores = await asyncio.gather(*(opened(url) for _ in range(6)))
+    clock = ManualClock()
+    stores = [SqlStore(url, clock) for _ in range(6)]
+    await asyncio.gather(*(store.open() for store in stores))
     assert (await stores[0].info()).rows["processes"] == 6
     for store in stores:
         await store.close()
@@ -74,10 +76,13 @@ async def test_many_may_open_an_empty_database_at_once(kind, tmp_path, request):
 async def test_a_store_that_is_set_up_opens_without_the_machinery_of_migrations(tmp_path):
     url = f"sqlite:///{tmp_path}/store.db"
     await (await opened(url)).close()
-    script = (
-        "import asyncio, sys; from mahavishnu.storage import SqlStore; from mahavishnu.testing.clock import ManualClock\n"
-        f"asyncio.run(SqlStore({url!r}, ManualClock()).open()); assert 'alembic' not in sys.modules"
-    )
+    script = f"""
+import asyncio, sys
+from mahavishnu.storage import SqlStore
+from mahavishnu.testing.clock import ManualClock
+asyncio.run(SqlStore({url!r}, ManualClock()).open())
+assert "alembic" not in sys.modules
+"""
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stderr=subprocess.PIPE)
     _out, err = await child.communicate()
     assert child.returncode == 0, err.decode()

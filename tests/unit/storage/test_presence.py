@@ -51,6 +51,12 @@ def test_a_process_of_this_host_is_gone_as_soon_as_its_pid_is(census, ended_pid)
     assert census.is_gone(process(pid=ended_pid))
 
 
+def test_a_process_that_has_ended_and_was_not_asked_after_is_gone(census):
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert census.is_gone(process(pid=child.pid, pid_started=None))
+
+
 def test_a_pid_that_was_given_to_a_later_process_is_another_process(census):
     assert census.is_gone(process(pid_started=1))
     assert not is_running(os.getpid(), 1)

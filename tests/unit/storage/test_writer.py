@@ -1,6 +1,7 @@
 """The writer: few transactions, from any loop, through a broken connection, and never a caller left waiting."""
 
 import asyncio
+import sqlite3
 import threading
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from sqlalchemy import event
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.ports import ExecutionQuery
-from mahavishnu.storage import SqlStore, writer
+from mahavishnu.storage import SqlStore, database, writer
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 
@@ -90,9 +91,9 @@ def test_a_loop_that_ended_while_it_waited_harms_nobody(tmp_path):
     asyncio.run(store.open())
 
     async def hand_over_and_leave() -> None:
-        for _ in range(50):
-            asyncio.ensure_future(store.record([make.decision()]))
+        waiting = [asyncio.ensure_future(store.record([make.decision()])) for _ in range(50)]
         await asyncio.sleep(0)
+        assert not any(each.cancelled() for each in waiting)
 
     asyncio.run(hand_over_and_leave())
     asyncio.run(store.record([make.decision()]))
@@ -112,6 +113,27 @@ async def test_a_number_too_large_for_its_column_fails_alone(store):
     assert [type(each) for each in answers] == [type(None), StoreUnavailable, type(None)]
     await store.record([end])
     assert await store.execution(end.id) == end
+
+
+async def test_a_locked_file_fails_everybody_at_once_and_not_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_MS", 50)
+    path = tmp_path / "store.db"
+    store = SqlStore(f"sqlite:///{path}", ManualClock())
+    await store.open()
+    make = Samples(ManualClock())
+    decisions = [make.decision() for _ in range(20)]
+    begun = []
+    event.listen(store._opened.database.engine, "begin", begun.append)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answers = await asyncio.gather(*(store.record([each]) for each in decisions), return_exceptions=True)
+    assert all(isinstance(each, StoreUnavailable) and "kept it locked" in str(each) for each in answers)
+    assert len(begun) <= 2
+    other.execute("ROLLBACK")
+    other.close()
+    await asyncio.gather(*(store.record([each]) for each in decisions))
+    assert len(await store.decisions(99)) == 20
+    await store.close()
 
 
 async def test_a_broken_connection_is_made_again(remote):
