@@ -209,10 +209,16 @@ class Facts(Protocol):
         """
         ...
 
-    def facts(self, since: int, upto: int | None = None) -> AsyncIterator[tuple[int, Evidence]]:
+    async def newest(self) -> int:
+        """The position of the newest fact; nothing that commits later ever gets one below it."""
+        ...
+
+    def facts(
+        self, since: int, upto: int | None = None, *, besides: str | None = None
+    ) -> AsyncIterator[tuple[int, Evidence]]:
         """Evidence with its position, after `since` (and not after `upto`), in the order of commit.
 
-        Nothing that commits later ever gets a position below one that was already read.
+        `besides` leaves out the executions of one process: of the one that asks, as a rule, which knows its own.
         """
         ...
 

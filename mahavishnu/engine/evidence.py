@@ -29,7 +29,7 @@ class EvidenceBook:
     """Scorecards in memory, kept true.
 
     This process's own executions are folded by `fold` the moment they are durable. Everything else comes from the
-    store's stream of facts, in which our own are passed over: each is counted once, whichever is read first.
+    store's stream of facts, which leaves our own out: each is counted once, whichever comes first.
     """
 
     def __init__(self, store: Store, scoring: Scoring) -> None:
@@ -53,12 +53,12 @@ class EvidenceBook:
         """Fold what others have written since; returns how many facts that were."""
         folded = 0
         async with self._reading:
-            async for position, fact in self._store.facts(self._cursor):
-                ours = isinstance(fact, Execution) and fact.process_id == self._store.process_id
-                if not ours:
-                    self._fold(fact.target, fact.task_type, fold(self._card(fact.target, fact.task_type), fact))
-                    folded += 1
+            newest = await self._store.newest()
+            async for position, fact in self._store.facts(self._cursor, newest, besides=self._store.process_id):
+                self._fold(fact.target, fact.task_type, fold(self._card(fact.target, fact.task_type), fact))
                 self._cursor = position
+                folded += 1
+            self._cursor = newest
         return folded
 
     def fold(self, execution: Execution) -> None:

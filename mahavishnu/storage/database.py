@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
@@ -31,10 +32,20 @@ class Database:
         if address.is_sqlite:
             check_file(address)
         self.engine = _engine(address)
+        self._driver_error = self.engine.dialect.loaded_dbapi.Error
         self._mark = "?" if address.is_sqlite else "%s"
         # Statements of every transaction, ready for the driver: building them each time would cost more than the disk.
         self.count_on = f"UPDATE counter SET value = value + {self._mark}"  # noqa: S608
         self.inserts = {table.name: self._insert(table) for table in metadata.sorted_tables}
+
+    @contextmanager
+    def driver_errors(self) -> Iterator[None]:
+        """What the driver raises by itself, as SQLAlchemy would have raised it."""
+        try:
+            yield
+        except self._driver_error as error:
+            broken = self.engine.dialect.is_disconnect(error, None, None)
+            raise DBAPIError.instance(None, None, error, self._driver_error, connection_invalidated=broken) from error
 
     def connect_to_write(self) -> Connection:
         return self.engine.connect().execution_options(writes=True)

@@ -102,14 +102,22 @@ class MemoryStore:
         if settle is not None:
             _settle(kept, settle)
 
-    async def facts(self, since: int, upto: int | None = None) -> AsyncIterator[tuple[int, Evidence]]:
+    async def newest(self) -> int:
+        return self._ready().position
+
+    async def facts(
+        self, since: int, upto: int | None = None, *, besides: str | None = None
+    ) -> AsyncIterator[tuple[int, Evidence]]:
         kept = self._ready()
         until = kept.position if upto is None else min(kept.position, upto)
         place = bisect_right(kept.evidence, since, key=_position)
         while place < len(kept.evidence) and kept.evidence[place][0] <= until:
             position, found = kept.evidence[place]
-            yield position, _announced(kept, found) if isinstance(found, Execution) else found
             place += 1
+            if not isinstance(found, Execution):
+                yield position, found
+            elif found.process_id != besides:
+                yield position, _announced(kept, found)
 
     async def decision(self, decision_id: str) -> Decision | None:
         return self._ready().decisions.get(decision_id)
@@ -126,7 +134,7 @@ class MemoryStore:
     async def executions(self, query: ExecutionQuery) -> Sequence[Execution]:
         kept = self._ready()
         found = [_announced(kept, each) for each in ({**kept.starts, **kept.ends}).values() if _matches(each, query)]
-        found.sort(key=lambda each: (each.started_at_us, each.id), reverse=True)
+        found.sort(key=lambda each: each.id, reverse=True)
         return found if query.last is None else found[: max(query.last, 0)]
 
     async def outcomes(self, decision_id: str) -> Sequence[Outcome]:

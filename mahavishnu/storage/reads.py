@@ -29,11 +29,14 @@ def newest_position(connection: Connection) -> int:
     return newest
 
 
-def evidence(connection: Connection, since: int, upto: int, limit: int) -> list[tuple[int, Evidence]]:
+def evidence(
+    connection: Connection, since: int, upto: int, besides: str | None, limit: int
+) -> list[tuple[int, Evidence]]:
     """The next pieces of evidence after `since`; fewer than `limit` only where there are no more up to `upto`."""
-    ended = (
-        (row[0], _ended(row)) for row in connection.execute(_page(_ENDED, executions, since, upto).limit(limit)).all()
-    )
+    ending = _page(_ENDED, executions, since, upto).limit(limit)
+    if besides is not None:
+        ending = ending.where(executions.c.process_id != besides)
+    ended = ((row[0], _ended(row)) for row in connection.execute(ending).all())
     changing = _page(select(outcomes), outcomes, since, upto).where(outcomes.c.target.is_not(None)).limit(limit)
     revised = (
         (row[0], change) for row in connection.execute(changing).all() if (change := revision_of(row)) is not None
@@ -80,7 +83,7 @@ def newest_executions(connection: Connection, query: ExecutionQuery) -> list[Exe
         if query.status is not None:
             ended = ended.where(executions.c.status == query.status.value)
         found.update((row.id, _ended(row)) for row in connection.execute(ended))
-    newest = sorted(found.values(), key=lambda each: (each.started_at_us, each.id), reverse=True)
+    newest = sorted(found.values(), key=lambda each: each.id, reverse=True)
     return newest if query.last is None else newest[: max(query.last, 0)]
 
 
@@ -104,7 +107,8 @@ def _matching(statement: Select[Any], table: Table, query: ExecutionQuery) -> Se
     for column, wanted in conditions.items():
         if wanted is not None:
             statement = statement.where(table.c[column] == escaped(wanted))
-    statement = statement.order_by(table.c.started_at_us.desc(), table.c.id.desc())
+    # Identifiers rise with time, so that no index on time is needed besides theirs.
+    statement = statement.order_by(table.c.id.desc())
     return statement if query.last is None else statement.limit(max(query.last, 0))
 
 

@@ -102,11 +102,16 @@ class SqlStore:
         facts = tuple(facts)
         await self._write(partial(record_facts, facts=facts, settle=settle), facts=len(facts))
 
-    async def facts(self, since: int, upto: int | None = None) -> AsyncIterator[tuple[int, Evidence]]:
-        newest = await self._read(reads.newest_position)
+    async def newest(self) -> int:
+        return await self._read(reads.newest_position)
+
+    async def facts(
+        self, since: int, upto: int | None = None, *, besides: str | None = None
+    ) -> AsyncIterator[tuple[int, Evidence]]:
+        newest = await self.newest()
         until = newest if upto is None else min(newest, upto)
         while since < until:
-            page = await self._read(partial(reads.evidence, since=since, upto=until, limit=PAGE))
+            page = await self._read(partial(reads.evidence, since=since, upto=until, besides=besides, limit=PAGE))
             for each in page:
                 yield each
             if len(page) < PAGE:

@@ -88,7 +88,6 @@ starts = Table(
     _whole("started_at_us"),
     Index("execution_starts_by_decision", "decision_id"),
     Index("execution_starts_by_process", "process_id"),
-    Index("execution_starts_by_time", "started_at_us", "id"),
 )
 
 announcements = Table("announcements", metadata, _position(), _text("execution_id", unique=True), _text("run_id"))
@@ -126,8 +125,7 @@ executions = Table(
     _maybe_text("error"),
     _maybe_text("run_id"),
     Index("executions_by_decision", "decision_id"),
-    Index("executions_by_target", "target", "task_type", "started_at_us"),
-    Index("executions_by_time", "started_at_us", "id"),
+    Index("executions_by_target", "target", "id"),
 )
 """The ended ones. The first end of an id stands."""
 

@@ -24,10 +24,16 @@ class Transaction:
 
     def __init__(self, connection: Connection, database: Database, facts: int) -> None:
         self._connection = connection
-        self._inserts = database.inserts
+        self._database = database
         self._rows: dict[str, list[Row]] = {}
-        connection.exec_driver_sql(database.count_on, (facts,))
-        self._next: int = connection.exec_driver_sql(READ_COUNTER).scalar_one() - facts
+        # The few statements of every transaction go straight to the driver: by any other way they would take as long
+        # as the disk does.
+        self._cursor = connection.connection.cursor()
+        with database.driver_errors():
+            self._cursor.execute(database.count_on, (facts,))
+            self._cursor.execute(READ_COUNTER)
+            (newest,) = self._cursor.fetchone() or (0,)
+        self._next: int = newest - facts
 
     def position(self) -> int:
         self._next += 1
@@ -38,8 +44,9 @@ class Transaction:
         self._rows.setdefault(table.name, []).append(row)
 
     def flush(self) -> None:
-        for name, rows in self._rows.items():
-            self._connection.exec_driver_sql(self._inserts[name], rows)
+        with self._database.driver_errors():
+            for name, rows in self._rows.items():
+                self._cursor.executemany(self._database.inserts[name], rows)
         self._rows.clear()
 
     def find(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Found[Any]]:

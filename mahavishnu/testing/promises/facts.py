@@ -211,6 +211,9 @@ async def evidence_is_complete_in_order_and_can_be_resumed_anywhere(opener: Open
         for place, position in enumerate(positions):
             assert await evidence(store, position) == read[place + 1 :]
             assert await evidence(store, 0, position) == read[: place + 1]
+        assert await store.newest() >= positions[-1]
+        others = [fact async for _, fact in store.facts(0, besides=end.process_id)]
+        assert others == [fact for _, fact in read if not isinstance(fact, Execution)]
 
 
 async def a_reader_that_polls_misses_nothing_that_two_writers_write(opener: Opener) -> None:

@@ -51,7 +51,8 @@ async def test_scores_after_a_restart_are_exactly_those_before_with_and_without_
     await live.refresh()
     restarted = EvidenceBook(store, Scoring())
     # After a restart the process is another one, and everything in the store is somebody else's.
-    restarted._store = type("Other", (), {"process_id": "new", "latest": store.latest, "facts": store.facts})()
+    restarted._store = type("Other", (), {name: getattr(store, name) for name in ("latest", "newest", "facts")})()
+    restarted._store.process_id = "new"
     assert await restarted.load() == 149
     assert list(restarted.stats()) == list(live.stats())
     assert sum(stat.estimate.samples for stat in live.stats()) > 200

@@ -101,7 +101,6 @@ def _create_executions() -> None:
     )
     op.create_index("execution_starts_by_decision", "execution_starts", ["decision_id"])
     op.create_index("execution_starts_by_process", "execution_starts", ["process_id"])
-    op.create_index("execution_starts_by_time", "execution_starts", ["started_at_us", "id"])
     op.create_table(
         "announcements",
         _position(),
@@ -131,8 +130,7 @@ def _create_executions() -> None:
         _maybe_text("run_id"),
     )
     op.create_index("executions_by_decision", "executions", ["decision_id"])
-    op.create_index("executions_by_target", "executions", ["target", "task_type", "started_at_us"])
-    op.create_index("executions_by_time", "executions", ["started_at_us", "id"])
+    op.create_index("executions_by_target", "executions", ["target", "id"])
 
 
 def _attempt() -> tuple[sa.Column[int] | sa.Column[str], ...]:
