@@ -52,7 +52,7 @@ async def test_killed_at_any_moment_nothing_that_was_handed_back_is_missing_and_
     path = tmp_path / "store.db"
     chance = random.Random(20)
     handed_back = []
-    for _ in range(6):
+    for _ in range(20):
         process = start("loop", f"sqlite:///{path}", "-")
         handed_back.append(process.stdout.readline().strip())
         time.sleep(chance.uniform(0.0, 0.3))
