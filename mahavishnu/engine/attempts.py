@@ -151,13 +151,12 @@ def _is_share(quality: object) -> bool:
     return quality is None or (isinstance(quality, int | float) and math.isfinite(quality) and 0 <= quality <= 1)
 
 
-def cost_of(ending: Ending, target: Target) -> Micros:
+def cost_of(ending: Ending, usage: Usage, target: Target) -> Micros:
     """What the target said it cost, else its cost model, for every run that was begun; a refused one is free."""
     if ending.result is not None and ending.result.cost_usd is not None:
         return to_micros(ending.result.cost_usd)
     if ending.error is not None and not ending.error.may_have_run:
         return Micros(0)
-    usage = ending.result.usage if ending.result is not None else Usage()
     if not usage.seconds:
         usage = replace(usage, seconds=ending.latency_us / 1e6)
     return target.cost_model.cost(usage)

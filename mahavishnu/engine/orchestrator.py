@@ -13,8 +13,9 @@ from mahavishnu.engine.evidence import EvidenceBook, Stat
 from mahavishnu.engine.keys import KeyKeeper
 from mahavishnu.engine.roster import Roster, Standing
 from mahavishnu.engine.runs import Run, Runner, nothing_eligible
+from mahavishnu.engine.streams import Stream
 from mahavishnu.errors import InputError, InvalidTask, RepositoryError, TaskCancelled
-from mahavishnu.model import Decision, Outcome, Report, Target, Task
+from mahavishnu.model import Chunk, Decision, Outcome, Report, Target, Task
 from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.settings import Settings
 from mahavishnu.stats.scoring import Scoring
@@ -98,22 +99,35 @@ class UnifiedOrchestrator:
             raise report.error
         return report
 
+    async def stream(
+        self, task: Task, *, policy: str | None = None, seed: int | None = None
+    ) -> AsyncGenerator[Chunk | Report, None]:
+        """Like `execute`, bit by bit: every Chunk the moment it is there, and the Report last of all.
+
+        Another target has its turn only as long as no chunk was handed over. Closing the generator cancels the run;
+        what it had used by then is recorded, and so is what an answer had used that broke off.
+        """
+        stream = Stream()
+        carrier = asyncio.create_task(self._perform(task, policy, seed, stream))
+        carrier.add_done_callback(stream.end)
+        try:
+            async for chunk in stream.chunks():
+                yield chunk
+            report = carrier.result()
+            if report.error is not None:
+                raise report.error
+            if not stream.begun and isinstance(report.value, str):
+                yield Chunk(text=report.value)
+            yield report
+        finally:
+            carrier.cancel()
+            await asyncio.wait({carrier})
+
     async def perform(self, task: Task, *, policy: str | None = None, seed: int | None = None) -> Report:
         """Like `execute`, with failure as a value: `Report.error` is TaskFailed, NothingEligible, TaskCancelled, or the
         target's own Refused. Raises InputError for a task that cannot be meant, RepositoryError where it cannot be
         recorded."""
-        await self._prepare(task, policy)
-        decision_id = self._clock.new_id()
-        if task.idempotency_key is None:
-            return await self._run(task, decision_id, policy, seed)
-        while True:
-            holder = await self._keys.claim(task, decision_id)
-            if holder is None:
-                return await self._run(task, decision_id, policy, seed)
-            here = self._running.get(holder)
-            report = await self._keys.await_report(task, holder, here.over if here else None, self._deadline_s(task))
-            if report is not None:
-                return report
+        return await self._perform(task, policy, seed, None)
 
     async def execute_many(
         self,
@@ -242,7 +256,23 @@ class UnifiedOrchestrator:
     def _deadline_s(self, task: Task) -> float:
         return self._clock.monotonic_s() + (task.deadline_ms or self._settings.attempts.deadline_ms) / 1000
 
-    async def _run(self, task: Task, decision_id: str, policy: str | None, seed: int | None) -> Report:
+    async def _perform(self, task: Task, policy: str | None, seed: int | None, stream: Stream | None) -> Report:
+        await self._prepare(task, policy)
+        decision_id = self._clock.new_id()
+        if task.idempotency_key is None:
+            return await self._run(task, decision_id, policy, seed, stream)
+        while True:
+            holder = await self._keys.claim(task, decision_id)
+            if holder is None:
+                return await self._run(task, decision_id, policy, seed, stream)
+            here = self._running.get(holder)
+            report = await self._keys.await_report(task, holder, here.over if here else None, self._deadline_s(task))
+            if report is not None:
+                return report
+
+    async def _run(
+        self, task: Task, decision_id: str, policy: str | None, seed: int | None, stream: Stream | None
+    ) -> Report:
         carrier = asyncio.current_task()
         run = Run(
             task=task,
@@ -250,6 +280,7 @@ class UnifiedOrchestrator:
             began_s=self._clock.monotonic_s(),
             deadline_s=self._deadline_s(task),
             carrier=carrier,
+            stream=stream,
         )
         self._running[decision_id] = run
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -26,6 +27,7 @@ from mahavishnu.engine.choice import Choice, Chooser
 from mahavishnu.engine.collector import Collector
 from mahavishnu.engine.places import Places
 from mahavishnu.engine.roster import Roster
+from mahavishnu.engine.streams import Stream, streamed
 from mahavishnu.errors import (
     AdapterError,
     Cancelled,
@@ -36,7 +38,7 @@ from mahavishnu.errors import (
     TaskFailed,
     Throttled,
 )
-from mahavishnu.model import Decision, Execution, Ranked, Report, Result, Status, Target, Task
+from mahavishnu.model import Decision, Execution, Ranked, Report, Result, Status, Target, Task, Usage
 from mahavishnu.ports import Adapter, Call, Clock, Settlement
 from mahavishnu.settings import Settings
 
@@ -50,6 +52,7 @@ class Run:
     began_s: float
     deadline_s: float
     carrier: asyncio.Task[Any] | None = None
+    stream: Stream | None = None
     decision: Decision | None = None
     cancelled: bool = False
     settled: bool = False
@@ -161,14 +164,7 @@ class Runner:
             finally:
                 leg.places.give_back()
             permit = None
-            step = next_step(
-                ending.error,
-                tries=tries,
-                task=run.task,
-                remaining_s=run.deadline_s - self._clock.monotonic_s(),
-                rules=self._settings.attempts,
-                rng=self._jitter,
-            )
+            step = self._next_step(run, ending, tries)
             value = await self._end(run, leg, start, ending, step)
             match step:
                 case Done():
@@ -179,6 +175,18 @@ class Runner:
                     return None
                 case Stop(why):
                     return self.report(run, _final(run, ending.error, why))
+
+    def _next_step(self, run: Run, ending: Ending, tries: int) -> Step:
+        if ending.error is not None and run.stream is not None and run.stream.begun:
+            return Stop("the answer had begun and cannot begin again elsewhere")
+        return next_step(
+            ending.error,
+            tries=tries,
+            task=run.task,
+            remaining_s=run.deadline_s - self._clock.monotonic_s(),
+            rules=self._settings.attempts,
+            rng=self._jitter,
+        )
 
     async def _take_place(self, run: Run, leg: _Leg, permit: Permit) -> bool:
         """Wait for a place at the target, for half the time that is left while others could still be tried.
@@ -215,9 +223,7 @@ class Runner:
                 idempotency_key=run.task.idempotency_key,
                 announce=_Announcer(self._collector, start),
             )
-            ending = await attempt(
-                leg.adapter.run(run.task, leg.target, call), seconds, self._settings.limits.max_value_bytes
-            )
+            ending = await attempt(_running(run, leg, call), seconds, self._settings.limits.max_value_bytes)
             verdict, rest_s = _verdict(ending.error), rest_of(ending.error)
         except asyncio.CancelledError:
             passed_us = round((self._clock.monotonic_s() - began_s) * 1e6)
@@ -244,13 +250,14 @@ class Runner:
 
     async def _end(self, run: Run, leg: _Leg, start: Execution, ending: Ending, step: Step) -> object:
         """Record how an attempt ended, and with the last one whom the idempotency key now belongs to."""
-        result = ending.result or Result()
+        # Of an answer that broke off, what had been used by its last chunk.
+        result = ending.result or Result(usage=run.stream.usage if run.stream is not None else Usage())
         ended = replace(
             start,
             status=ending.status,
             ended_at_us=max(self._clock.now_us(), start.started_at_us),
             latency_us=ending.latency_us,
-            cost_micros=cost_of(ending, leg.target),
+            cost_micros=cost_of(ending, result.usage, leg.target),
             price_version=leg.target.cost_model.version,
             usage=result.usage,
             quality=result.quality,
@@ -273,6 +280,12 @@ class Runner:
             error=error,
             latency_us=round((self._clock.monotonic_s() - run.began_s) * 1e6),
         )
+
+
+def _running(run: Run, leg: _Leg, call: Call) -> Awaitable[Result]:
+    if run.stream is None:
+        return leg.adapter.run(run.task, leg.target, call)
+    return streamed(leg.adapter, run.task, leg.target, call, run.stream)
 
 
 class _Announcer:

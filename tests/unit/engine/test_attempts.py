@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.engine.attempts import Again, Done, Ending, Onwards, Stop, cost_of, limit_s, next_step
 from mahavishnu.errors import Crashed, Misconfigured, Refused, Throttled, TimedOut, Transient
-from mahavishnu.model import NO_EVIDENCE, CostModel, Result, Status, Target, Task
+from mahavishnu.model import NO_EVIDENCE, CostModel, Result, Status, Target, Task, Usage
 from mahavishnu.settings import AttemptSettings
 
 RULES = AttemptSettings(retries=2, backoff_ms=100, backoff_max_ms=1000)
@@ -84,4 +84,4 @@ def test_a_run_costs_what_the_target_says_else_what_its_cost_model_says():
     silent = Ending(Status.SUCCEEDED, 1, result=Result())
     crashed = Ending(Status.FAILED, 1, error=Crashed("boom"))
     refused = Ending(Status.REFUSED, 1, error=Refused("no"))
-    assert [cost_of(each, TARGET) for each in (said, silent, crashed, refused)] == [500_000, 2000, 2000, 0]
+    assert [cost_of(each, Usage(), TARGET) for each in (said, silent, crashed, refused)] == [500_000, 2000, 2000, 0]
