@@ -89,11 +89,11 @@ class Adapter(Protocol):
     async def run(self, task: Task, target: Target, call: Call) -> Result: ...
 
     async def status(self, run: RunRef) -> Status | None:
-        """What became of a run; None where the adapter does not know it."""
+        """What became of a run; None where there is none. Raises AdapterError where the engine cannot be asked."""
         ...
 
     async def cancel(self, run: RunRef) -> bool:
-        """Ask for a run to stop; whether there was one to stop."""
+        """Ask for a run to stop; whether there was one to stop. Raises AdapterError like `status`."""
         ...
 
     async def health(self, target: Target) -> Health:

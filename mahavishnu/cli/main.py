@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mahavishnu.cli import batch, doctor, exits, init, records, store, targets, tasks
+from mahavishnu.cli import batch, doctor, exits, init, records, running, store, targets, tasks
 from mahavishnu.cli.flags import Config, Debug, Flags, StoreUrl
 from mahavishnu.errors import MahavishnuError
 
@@ -53,6 +53,8 @@ app.command()(tasks.route)
 app.command()(tasks.execute)
 app.command()(batch.run)
 app.command()(tasks.outcome)
+app.command()(running.status)
+app.command()(running.cancel)
 app.command()(records.decisions)
 app.command()(records.executions)
 app.add_typer(records.routing, name="routing")

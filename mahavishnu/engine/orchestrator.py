@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.collector import Collector
+from mahavishnu.engine.elsewhere import Elsewhere, Whereabouts
 from mahavishnu.engine.evidence import EvidenceBook, Stat
 from mahavishnu.engine.keys import KeyKeeper
 from mahavishnu.engine.roster import Roster, Standing
@@ -60,6 +61,7 @@ class UnifiedOrchestrator:
         self._chooser = Chooser(self._roster, self._book, policies, settings.routing.policy, clock, store.process_id)
         self._runner = Runner(self._roster, self._chooser, self._collector, clock, settings, store.process_id)
         self._keys = KeyKeeper(store, clock)
+        self._elsewhere = Elsewhere(store, self._roster)
         self._running: dict[str, Run] = {}
         self._keeping_up: asyncio.Task[None] | None = None
         self.tail = 0
@@ -177,13 +179,21 @@ class UnifiedOrchestrator:
             return Report(task=task, decision=None, error=error)
 
     async def cancel(self, decision_id: str) -> bool:
-        """Cancel a run of this process; its `execute` raises TaskCancelled. Whether there was one to cancel."""
+        """Stop what runs for a decision; whether there was anything to stop.
+
+        A run of this process is over when this returns, and its `execute` raises TaskCancelled. One of another
+        process is stopped where its engine runs it. Raises UnknownName, and AdapterError where that engine is away.
+        """
         run = self._running.get(decision_id)
         if run is None:
-            return False
+            return await self._elsewhere.cancel(decision_id)
         _cancel(run)
         await run.over.wait()
         return True
+
+    async def status(self, execution_id: str) -> Whereabouts:
+        """An attempt as it was recorded and as its engine sees it now, whichever process began it."""
+        return await self._elsewhere.status(execution_id)
 
     async def record_outcome(
         self,

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from mahavishnu.engine.breaker import Breaker, BreakerState, Permit, Verdict
 from mahavishnu.engine.places import Places
-from mahavishnu.errors import InvalidTarget, TargetExists, TargetIsConfigured, UnknownName
+from mahavishnu.errors import InvalidTarget, Misconfigured, TargetExists, TargetIsConfigured, UnknownName
 from mahavishnu.model import ANY, HEALTHY, Health, HealthStatus, Target
 from mahavishnu.ports import Adapter, Clock, Store
 from mahavishnu.settings import BreakerSettings
@@ -112,7 +112,11 @@ class Roster:
         return self._entries[name].enabled
 
     def adapter(self, target: Target) -> Adapter:
-        return self._adapters[target.adapter]
+        """Raises Misconfigured where it could not be loaded."""
+        adapter = self._adapters.get(target.adapter)
+        if adapter is None:
+            raise Misconfigured(self._why_absent(target))
+        return adapter
 
     def capable(self, target: Target, wanted: frozenset[str]) -> frozenset[str]:
         """Of the wanted capabilities, those that the target's adapter has for all its targets."""
@@ -191,8 +195,7 @@ class Roster:
     async def _ask(self, target: Target) -> Health:
         adapter = self._adapters.get(target.adapter)
         if adapter is None:
-            why = self._absent.get(target.adapter, f'there is no adapter "{target.adapter}"')
-            return Health(HealthStatus.MISCONFIGURED, why)
+            return Health(HealthStatus.MISCONFIGURED, self._why_absent(target))
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
                 return await adapter.health(target)
@@ -200,6 +203,9 @@ class Roster:
             return Health(HealthStatus.UNREACHABLE, f"did not say how it is within {HEALTH_TIMEOUT_S:.0f} s")
         except Exception as crash:
             return Health(HealthStatus.UNREACHABLE, f"its health check crashed: {type(crash).__name__}: {crash}")
+
+    def _why_absent(self, target: Target) -> str:
+        return self._absent.get(target.adapter, f'there is no adapter "{target.adapter}"')
 
     def standings(self) -> Sequence[Standing]:
         now = self._clock.monotonic_s()

@@ -15,6 +15,7 @@ class ScriptedAdapter:
         self.behaviours = behaviours
         self.healths = {}
         self.limits = {}
+        self.elsewhere = {}
         self.calls = []
 
     def targets(self):
@@ -39,10 +40,10 @@ class ScriptedAdapter:
         return value if isinstance(value, Result) else Result(value=value)
 
     async def status(self, run):
-        return None
+        return self.elsewhere.get(run.run_id)
 
     async def cancel(self, run):
-        return False
+        return self.elsewhere.pop(run.run_id, None) is not None
 
     async def health(self, target):
         return self.healths.get(target.name, HEALTHY)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.errors import TaskCancelled
+from mahavishnu.errors import TaskCancelled, UnknownName
 from mahavishnu.model import Status
 from mahavishnu.storage import open_store
 from tests.unit.engine.scripted import ScriptedAdapter, fine, hang, stored, task
@@ -25,6 +25,8 @@ async def test_cancel_stops_a_run_and_records_it(engine):
         (end,) = await stored(store)
         assert end.status is Status.CANCELLED
         assert not await orchestrator.cancel(start.decision_id)
+        with pytest.raises(UnknownName, match="decision"):
+            await orchestrator.cancel("01ARYZ6S410000000000000000")
         adapter.behaviours["a"] = fine
         assert (await orchestrator.execute(task(idempotency_key="k"))).value == "did x"
 

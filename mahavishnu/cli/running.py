@@ -1,0 +1,58 @@
+"""mahavishnu status and cancel: what still runs, wherever it was begun."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.printing import emit, line, note, waiting
+from mahavishnu.cli.shapes import execution_shape
+
+
+def status(
+    ctx: typer.Context,
+    execution_id: Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="As execute and executions print it.")],
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """What was recorded of an attempt, and what its engine says of it now.
+
+    Example: mahavishnu status 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    with waiting("Asking the engine …"):
+        found = with_app(ctx, lambda app: app.orchestrator.status(execution_id))
+    now = found.now.value if found.now else None
+    if as_json:
+        emit({**execution_shape(found.execution), "now": now})
+        return
+    line(f"{found.execution.target}: recorded as {found.execution.status.value}, the engine says {now or 'nothing'}.")
+
+
+def cancel(
+    ctx: typer.Context,
+    decision_id: Annotated[str, typer.Argument(metavar="DECISION_ID", help="As execute and executions print it.")],
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Stop what still runs for a decision, also where another process began it.
+
+    A run on a server is stopped there. One inside another process can only be stopped by that process.
+
+    Example: mahavishnu cancel 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    with waiting("Telling the engine …"):
+        told = with_app(ctx, lambda app: app.orchestrator.cancel(decision_id))
+    if as_json:
+        emit({"decision_id": decision_id, "told_to_stop": told})
+    elif told:
+        line(f"Told decision {decision_id} to stop.")
+    if not told:
+        note(f"Nothing of decision {decision_id} could be stopped from here; see: mahavishnu status EXECUTION_ID.")
+        raise typer.Exit(FAILED)
