@@ -167,6 +167,11 @@ def target_shape(target: Target) -> Shape:
         "task_types": sorted(target.task_types),
         "capabilities": sorted(target.capabilities),
         "cost_per_run_usd": float(target.cost_model.per_run_usd),
+        "cost": {
+            name: float(rate) for name, rate in asdict(target.cost_model).items() if rate and name != "per_run_usd"
+        },
+        "price_version": target.cost_model.version,
+        "deployment": target.deployment,
         "timeout_ms": target.timeout_ms,
         "max_concurrent": target.max_concurrent,
         "options": dict(target.options),

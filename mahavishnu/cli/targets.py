@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mahavishnu.cli.arguments import json_object
+from mahavishnu.cli.arguments import pairs as pairs_of
 from mahavishnu.cli.completion import target_names
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
 from mahavishnu.cli.printing import emit, line, pairs, table, waiting
@@ -34,6 +35,13 @@ def add(
     adapter: Annotated[str, typer.Option(help="The plugin that runs it.")] = "local",
     capability: Annotated[list[str] | None, typer.Option(help="What else it can do. Repeatable.")] = None,
     cost_per_run: Annotated[str, typer.Option(help="Dollars, where the target does not say what it cost.")] = "0",
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RATE=USD", help="Another rate, such as per_output_token_usd=0.0000006. Repeatable."),
+    ] = None,
+    deployment: Annotated[
+        str, typer.Option(help='Where it runs ("local", "cloud"): its price where no rate is given.')
+    ] = "local",
     timeout_ms: Annotated[int | None, typer.Option(help="Its own limit for one attempt.")] = None,
     max_concurrent: Annotated[
         int | None, typer.Option(help="How many runs of it one process has under way at once.")
@@ -57,6 +65,8 @@ def add(
             "task_types": task_type,
             "capabilities": capability or [],
             "cost_per_run": cost_per_run,
+            "cost": pairs_of(cost, "--cost"),
+            "deployment": deployment,
             "timeout_ms": timeout_ms,
             "max_concurrent": max_concurrent,
             "options": json_object(options, "--options"),

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from mahavishnu.engine.breaker import Breaker, BreakerState, Permit, Verdict
 from mahavishnu.engine.places import Places
 from mahavishnu.errors import InvalidTarget, Misconfigured, TargetExists, TargetIsConfigured, UnknownName
-from mahavishnu.model import ANY, HEALTHY, Health, HealthStatus, Target
-from mahavishnu.ports import Adapter, Clock, Store
+from mahavishnu.model import ANY, HEALTHY, CostModel, Health, HealthStatus, Target
+from mahavishnu.ports import Adapter, Clock, Priced, Store
 from mahavishnu.settings import BreakerSettings
 
 HEALTH_TIMEOUT_S = 5.0
@@ -84,7 +84,7 @@ class Roster:
         fresh: dict[str, _Entry] = {}
         for place, (name, (target, source)) in enumerate(found.items()):
             entry = self._entries.get(name)
-            placed = replace(target, place=place)
+            placed = replace(target, place=place, cost_model=self._price(target))
             if entry is None or replace(entry.target, place=place) != placed:
                 entry = _Entry(placed, source, target.enabled, Breaker(self._rules), Places(target.max_concurrent))
             entry.target, entry.source = placed, source
@@ -132,6 +132,7 @@ class Roster:
         if target.adapter not in self._adapters:
             near = _nearest(target.adapter, self._adapters)
             raise UnknownName(kind="adapter", name=target.adapter, nearest=near, see="mahavishnu doctor")
+        self._check_deployment(target)
         await self._store.add_target(target)
         await self.refresh()
 
@@ -204,6 +205,19 @@ class Roster:
         except Exception as crash:
             return Health(HealthStatus.UNREACHABLE, f"its health check crashed: {type(crash).__name__}: {crash}")
 
+    def _price(self, target: Target) -> CostModel:
+        """The target's own rates, else what its adapter's engine usually costs where it is deployed."""
+        if target.cost_model != CostModel():
+            return target.cost_model
+        return _prices(self._adapters.get(target.adapter)).get(target.deployment, target.cost_model)
+
+    def _check_deployment(self, target: Target) -> None:
+        prices = _prices(self._adapters[target.adapter])
+        if target.deployment not in prices:
+            known = ", ".join(sorted(prices))
+            problem = f'"{target.deployment}" has no price at {target.adapter}; it knows {known}'
+            raise InvalidTarget(target=target.name, field="deployment", problem=problem)
+
     def _why_absent(self, target: Target) -> str:
         return self._absent.get(target.adapter, f'there is no adapter "{target.adapter}"')
 
@@ -220,6 +234,10 @@ class Roster:
             near = _nearest(name, self._entries)
             raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
         return entry
+
+
+def _prices(adapter: object) -> Mapping[str, CostModel]:
+    return adapter.prices if isinstance(adapter, Priced) else {"local": CostModel()}
 
 
 def _nearest(word: str, known: Mapping[str, object] | set[str]) -> str | None:

@@ -77,7 +77,8 @@ def _version(rates: CostModel) -> str:
 class Target:
     """An adapter plus what runs there. `place` is its rank in the default order, lowest first.
 
-    `max_concurrent` bounds how many runs of it this process has under way at once; the others wait their turn.
+    `max_concurrent` bounds how many runs of it this process has under way at once; the others wait their turn. Where
+    no rate is given, its adapter's usual price for the `deployment` ("local", "cloud") is what a run costs.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Target:
     task_types: frozenset[str]
     capabilities: frozenset[str] = frozenset()
     cost_model: CostModel = CostModel()
+    deployment: str = "local"
     timeout_ms: int | None = None
     max_concurrent: int | None = None
     enabled: bool = True

@@ -83,7 +83,21 @@ def _words(given: object) -> object:
     )
 
 
+Usd = Annotated[Decimal, BeforeValidator(_dollars)]
 Words = Annotated[frozenset[str], BeforeValidator(_words)]
+
+
+class Rates(Table):
+    """What a target costs besides its price per run: the rates of a cost model, in dollars."""
+
+    per_second_usd: Usd = Decimal(0)
+    per_agent_second_usd: Usd = Decimal(0)
+    per_query_usd: Usd = Decimal(0)
+    per_input_token_usd: Usd = Decimal(0)
+    per_cached_token_usd: Usd = Decimal(0)
+    per_output_token_usd: Usd = Decimal(0)
+    monthly_usd: Usd = Decimal(0)
+    monthly_runs: int = Field(default=1, ge=1)
 
 
 class TargetTable(Table):
@@ -93,7 +107,9 @@ class TargetTable(Table):
     run: str
     task_types: Words
     capabilities: Words = frozenset()
-    cost_per_run: Annotated[Decimal, BeforeValidator(_dollars)] = Decimal(0)
+    cost_per_run: Usd = Decimal(0)
+    cost: Rates = Rates()
+    deployment: Word = "local"
     timeout_ms: Milliseconds | None = None
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
     enabled: bool = True
@@ -107,7 +123,8 @@ class TargetTable(Table):
             run=self.run,
             task_types=self.task_types,
             capabilities=self.capabilities,
-            cost_model=CostModel(per_run_usd=self.cost_per_run),
+            cost_model=CostModel(per_run_usd=self.cost_per_run, **self.cost.model_dump()),
+            deployment=self.deployment,
             timeout_ms=self.timeout_ms,
             max_concurrent=self.max_concurrent,
             enabled=self.enabled,

@@ -70,6 +70,7 @@ def target_json(target: Target) -> str:
             "capabilities": sorted(target.capabilities),
             "cost_model": {name: str(getattr(target.cost_model, name)) for name in _RATES},
             "monthly_runs": target.cost_model.monthly_runs,
+            "deployment": target.deployment,
             "timeout_ms": target.timeout_ms,
             "max_concurrent": target.max_concurrent,
             "enabled": target.enabled,

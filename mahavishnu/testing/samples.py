@@ -204,6 +204,7 @@ class Samples:
             run="package.module:function",
             task_types=frozenset({"etl", "rag"}),
             capabilities=frozenset({"sql"}),
+            deployment="cloud",
             cost_model=CostModel(
                 per_run_usd=Decimal("0.0020"),
                 per_input_token_usd=Decimal("1E-7"),

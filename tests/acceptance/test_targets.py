@@ -13,7 +13,7 @@ CONFIGURED = '[targets.filed]\nrun = "functions:whisper"\ntask_types = "say"\nco
 def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
     added = cli.ok(
         "targets", "add", "shout", "--run", "functions:shout", "--task-type", "say", "--task-type", "sing",
-        "--capability", "loud", "--cost-per-run", "0.002", "--timeout-ms", "500", "--options", '{"a": [1]}',
+        "--capability", "loud", "--cost-per-run", "0.002", "--cost", "per_second_usd=0.5", "--timeout-ms", "500", "--options", '{"a": [1]}',
     )  # fmt: skip
     (listed,) = cli.ok("targets", "list")
     assert listed == added
@@ -24,6 +24,9 @@ def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
         "task_types": ["say", "sing"],
         "capabilities": ["loud"],
         "cost_per_run_usd": 0.002,
+        "cost": {"per_second_usd": 0.5, "monthly_runs": 1.0},
+        "price_version": listed["price_version"],
+        "deployment": "local",
         "timeout_ms": 500,
         "max_concurrent": None,
         "options": {"a": [1]},
@@ -33,6 +36,7 @@ def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
         "detail": "",
         "breaker": "closed",
     }
+    assert len(listed["price_version"]) == 12
     assert cli.ok("targets", "show", "shout") == {**listed, "stats": []}
     cli.ok("execute", "la", "-t", "sing")
     (stat,) = cli.ok("targets", "show", "shout")["stats"]

@@ -1,12 +1,15 @@
 """An adapter whose behaviour each test writes."""
 
 import asyncio
+from decimal import Decimal
+from typing import ClassVar
 
-from mahavishnu.model import HEALTHY, Result, Target, Task
+from mahavishnu.model import HEALTHY, CostModel, Result, Target, Task
 from mahavishnu.ports import ExecutionQuery
 
 
 class ScriptedAdapter:
+    prices: ClassVar = {"local": CostModel(), "cloud": CostModel(per_second_usd=Decimal(1))}
     """Runs what the test wrote: one async function a target, called with (task, call)."""
 
     name = "scripted"
