@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from mahavishnu.model import (
     Candidate,
@@ -130,6 +131,49 @@ class Discovers(Protocol):
 
     async def discover(self) -> Sequence[Target]:
         """What could be added, ready to be: raises AdapterError where the engine cannot be asked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One process of an engine on trial: how to start it, and how to see that it is up.
+
+    `environment` comes on top of this process's own. `is_up` raises nothing and answers within a few seconds. The
+    process runs in the foreground until it is sent SIGTERM, and keeps to the folder that it was given.
+    """
+
+    name: str
+    command: Sequence[str]
+    is_up: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEngine:
+    """A real engine that can be started here for trying out: nothing of it runs yet.
+
+    `programs` are started one after the other, each when the one before it is up, and `prepare` is awaited last.
+    `settings` are the table of its adapter that finds it, `targets` what can then be added, and `simulated` says in
+    one sentence which of its answers are not real.
+    """
+
+    url: str
+    programs: Sequence[Program]
+    settings: Mapping[str, Any]
+    targets: Sequence[Target]
+    simulated: str
+    prepare: Callable[[], Awaitable[None]] | None = None
+
+
+@runtime_checkable
+class Tryable(Protocol):
+    """An adapter whose engine can be started here for trying out."""
+
+    def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:
+        """Its engine, listening on `port`, with all its data in `folder`, its telemetry off, and no outside world.
+
+        With `key_env`, it asks for the key that this environment variable holds. Raises Misconfigured where it cannot.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mahavishnu.cli.printing import moment
-from mahavishnu.model import Considered, Decision, Estimate, Execution, Outcome, Report, Target, Task
+from mahavishnu.model import Considered, CostModel, Decision, Estimate, Execution, Outcome, Report, Target, Task
 from mahavishnu.model.money import to_usd
 from mahavishnu.stats.evidence import estimate, merged
 
@@ -167,15 +167,19 @@ def target_shape(target: Target) -> Shape:
         "task_types": sorted(target.task_types),
         "capabilities": sorted(target.capabilities),
         "cost_per_run_usd": float(target.cost_model.per_run_usd),
-        "cost": {
-            name: float(rate) for name, rate in asdict(target.cost_model).items() if rate and name != "per_run_usd"
-        },
+        "cost": _rates(target.cost_model),
         "price_version": target.cost_model.version,
         "deployment": target.deployment,
         "timeout_ms": target.timeout_ms,
         "max_concurrent": target.max_concurrent,
         "options": dict(target.options),
     }
+
+
+def _rates(model: CostModel) -> Shape:
+    """The rates that are not 0, besides the one per run; over how many runs a month is spread only where it costs."""
+    hidden = {"per_run_usd"} if model.monthly_usd else {"per_run_usd", "monthly_runs"}
+    return {name: float(rate) for name, rate in asdict(model).items() if rate and name not in hidden}
 
 
 def standing_shape(standing: Standing) -> Shape:

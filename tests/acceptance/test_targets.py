@@ -24,7 +24,7 @@ def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
         "task_types": ["say", "sing"],
         "capabilities": ["loud"],
         "cost_per_run_usd": 0.002,
-        "cost": {"per_second_usd": 0.5, "monthly_runs": 1.0},
+        "cost": {"per_second_usd": 0.5},
         "price_version": listed["price_version"],
         "deployment": "local",
         "timeout_ms": 500,
