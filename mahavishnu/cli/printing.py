@@ -40,6 +40,18 @@ def emit(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=indent, allow_nan=False) + "\n")
 
 
+def emit_line(value: Any) -> None:
+    """One of several JSON values on stdout, each on a line of its own and there at once."""
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def piece(text: str) -> None:
+    """A part of a text on stdout, there at once."""
+    _write(sys.stdout, text, end="")
+    sys.stdout.flush()
+
+
 def line(text: str = "") -> None:
     """A line on stdout; what the terminal cannot show is escaped."""
     _write(sys.stdout, text)
@@ -50,9 +62,9 @@ def note(text: str) -> None:
     _write(sys.stderr, text)
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str, end: str = "\n") -> None:
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from mahavishnu.cli import arguments
 from mahavishnu.cli.completion import target_names, task_types
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
-from mahavishnu.cli.printing import emit, line, note, table, waiting
+from mahavishnu.cli.printing import emit, emit_line, line, note, piece, table, waiting
 from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape, usd
 from mahavishnu.errors import NothingEligible
 from mahavishnu.model import Decision, Report, Task
@@ -113,6 +113,7 @@ def execute(
     idempotency_key: Key = None,
     once: Once = False,
     tag: Tag = None,
+    streaming: Annotated[bool, typer.Option("--stream", help="Print the answer while it is being written.")] = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -122,27 +123,57 @@ def execute(
 
     The value goes to stdout, what happened to stderr. With --json, one object:
     execution_id, target, status and latency_ms are those of the last attempt,
-    cost_usd is that of all attempts.
+    cost_usd is that of all attempts. With --stream and --json, a line for each
+    piece ({"text": …}) comes before that object.
 
     Example: mahavishnu execute "some text" --task-type summarise --idempotency-key order-17
     """
     task = _task(
         text, task_type, exclude, target, capability, payload, max_latency_ms, deadline_ms, idempotency_key, once, tag
     )
-    with waiting("Running …"):
-        report = with_app(ctx, lambda app: app.orchestrator.perform(task, policy=policy, seed=seed))
+    if streaming:
+        report = with_app(ctx, lambda app: _stream(app, task, policy, seed, as_json=as_json))
+    else:
+        with waiting("Running …"):
+            report = with_app(ctx, lambda app: app.orchestrator.perform(task, policy=policy, seed=seed))
     if as_json:
         emit(report_shape(report))
     if report.error is not None:
         raise report.error
     if not as_json:
-        _show_report(report)
+        if not streaming:
+            _show_value(report)
+        _show_what_happened(report)
 
 
-def _show_report(report: Report) -> None:
+async def _stream(app: App, task: Task, policy: str | None, seed: int | None, *, as_json: bool) -> Report:
+    """Print every piece as it comes; a failure is raised, after what came before it was printed."""
+    from contextlib import aclosing
+
+    written = False
+    try:
+        async with aclosing(app.orchestrator.stream(task, policy=policy, seed=seed)) as parts:
+            async for part in parts:
+                if isinstance(part, Report):
+                    return part
+                written = True
+                if as_json:
+                    emit_line({"text": part.text})
+                else:
+                    piece(part.text)
+    finally:
+        if written and not as_json:
+            line()
+    raise RuntimeError("the stream ended without its report")
+
+
+def _show_value(report: Report) -> None:
     value = report.value
     if value is not None:
         line(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _show_what_happened(report: Report) -> None:
     if report.last is None or report.decision is None:
         return
     how = "answered before" if report.replayed else "succeeded"

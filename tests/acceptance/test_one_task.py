@@ -71,6 +71,16 @@ def test_execute_prints_the_value_and_nothing_else_on_stdout(cli: Any):
     assert value.json == {"quietly": "hello"}
 
 
+def test_a_stream_is_printed_piece_by_piece(cli: Any):
+    cli.add("shout", "broken")
+    text = cli("execute", "hello", "-t", "say", "--target", "shout", "--stream")
+    assert (text.code, text.out) == (0, "HELLO\n")
+    first, last = cli("execute", "hello", "-t", "say", "--target", "shout", "--stream", "--json").out.splitlines()
+    assert json.loads(first) == {"text": "HELLO"}
+    assert json.loads(last)["value"] == "HELLO"
+    assert cli("execute", "hello", "-t", "say", "--target", "broken", "--stream").code == 1
+
+
 def test_a_failing_target_is_followed_by_the_next(cli: Any):
     cli.add("broken", "shout")
     made = cli.ok("execute", "hello", "-t", "say", "--policy", "preference")

@@ -13,7 +13,8 @@ CONFIGURED = '[targets.filed]\nrun = "functions:whisper"\ntask_types = "say"\nco
 def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
     added = cli.ok(
         "targets", "add", "shout", "--run", "functions:shout", "--task-type", "say", "--task-type", "sing",
-        "--capability", "loud", "--cost-per-run", "0.002", "--cost", "per_second_usd=0.5", "--timeout-ms", "500", "--options", '{"a": [1]}',
+        "--capability", "loud", "--cost-per-run", "0.002", "--timeout-ms", "500",
+        "--cost", "per_second_usd=0.5", "--options", '{"a": [1]}',
     )  # fmt: skip
     (listed,) = cli.ok("targets", "list")
     assert listed == added
