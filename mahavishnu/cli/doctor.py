@@ -42,7 +42,6 @@ OPTIONAL = {
     "prefect": "mahavishnu[prefect]",
     "agno": "mahavishnu[agno]",
     "llama_index": "mahavishnu[llamaindex]",
-    "openai": "openai",
     "psycopg": "mahavishnu[postgres]",
 }
 """Engines and drivers by their module, and what brings each."""
