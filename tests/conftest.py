@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from psycopg import sql
 
-
 # A shell that starts something in the background makes it deaf to Ctrl-C, and its children with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
