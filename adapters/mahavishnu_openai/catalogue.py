@@ -17,8 +17,8 @@ from mahavishnu.errors import (
     AdapterError,
     AuthenticationError,
     AuthorizationError,
-    Crashed,
     Misconfigured,
+    Refused,
     Throttled,
     TimedOut,
     Transient,
@@ -47,10 +47,6 @@ class _Model(BaseModel):
 
 class _Models(BaseModel):
     data: list[_Model]
-
-
-class _NotListed(Crashed):
-    """The server is there and has no list of models, which is its right."""
 
 
 @dataclass
@@ -93,7 +89,8 @@ async def _fetched(client: httpx.AsyncClient, endpoint: Endpoint) -> tuple[str, 
     with connected(endpoint):
         response = await client.get(endpoint.url("models"), headers=endpoint.headers(), timeout=_PATIENCE_S)
     if response.status_code in (404, 405, 501):
-        raise _NotListed(f"{endpoint.host} cannot list its models ({response.status_code}); the next run will tell")
+        # It is there, and has no list of models, which is its right.
+        raise Refused(f"{endpoint.host} cannot list its models ({response.status_code}); the next run will tell")
     if not response.is_success:
         raise failure_of_reply(response, response.content, endpoint, "its models")
     try:
@@ -128,7 +125,7 @@ def _status(failure: AdapterError) -> HealthStatus:
             return HealthStatus.UNAUTHORISED
         case Misconfigured():
             return HealthStatus.MISCONFIGURED
-        case _NotListed() | Throttled():
+        case Throttled():
             # It is there; one that asks for patience is well.
             return HealthStatus.DEGRADED
         case Transient() | TimedOut():
