@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.orchestrator import UnifiedOrchestrator
+from mahavishnu.engine.workflows import WorkflowRunner
 from mahavishnu.errors import Misconfigured, PluginBroken, PluginMissing, UnknownName
 from mahavishnu.jobs.scores import recalculate
 from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
@@ -30,6 +31,7 @@ class App:
     store: Store
     adapters: Mapping[str, Adapter]
     orchestrator: UnifiedOrchestrator
+    workflows: WorkflowRunner
 
 
 def make_store(settings: Settings) -> Store:
@@ -60,7 +62,8 @@ async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] 
         await stack.enter_async_context(orchestrator)
         if orchestrator.tail >= LONG_TAIL:
             await recalculate(store, clock)
-        yield App(settings, store, loaded, orchestrator)
+        workflows = WorkflowRunner(orchestrator, store, clock, settings)
+        yield App(settings, store, loaded, orchestrator, workflows)
 
 
 def _load_adapters(settings: Settings, names: Sequence[str]) -> tuple[dict[str, Adapter], dict[str, str]]:

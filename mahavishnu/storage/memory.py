@@ -11,10 +11,12 @@ from typing import TypeVar
 
 from mahavishnu.errors import SnapshotConflict, StoreUnavailable, TargetExists
 from mahavishnu.model import Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import Claim, Clock, Evidence, ExecutionQuery, Fact, Settlement, StoreInfo
 from mahavishnu.storage.catalogue import unknown_target
 from mahavishnu.storage.documents import scorecards_json, snapshot_of, target_json, target_of
 from mahavishnu.storage.keys import Holding, answer
+from mahavishnu.storage.memory_workflows import WorkflowMemory
 from mahavishnu.storage.presence import lost
 from mahavishnu.storage.recording import unknown_decision
 from mahavishnu.storage.revising import revise, still_running
@@ -51,6 +53,7 @@ class Memory:
     snapshot: Snapshot = field(default_factory=Snapshot)
     targets: dict[str, Target] = field(default_factory=dict)
     switches: dict[str, bool] = field(default_factory=dict)
+    workflows: WorkflowMemory = field(default_factory=WorkflowMemory)
 
 
 class MemoryStore:
@@ -81,6 +84,7 @@ class MemoryStore:
             "processes": len(kept.processes),
             "targets": len(kept.targets),
             "switches": len(kept.switches),
+            "workflow_starts": len(kept.workflows.starts),
         }
         return StoreInfo(url=URL, schema="none", detail={"durable": "no"}, rows=rows)
 
@@ -203,6 +207,29 @@ class MemoryStore:
 
     async def switch_target(self, name: str, enabled: bool) -> None:
         self._ready().switches[name] = enabled
+
+    # -- workflows -----------------------------------------------------------------------------------------------------
+
+    async def record_workflow_start(self, start: WorkflowStart) -> None:
+        self._ready().workflows.add_start(start)
+
+    async def record_step_end(self, end: StepEnd) -> None:
+        self._ready().workflows.add_step_end(end)
+
+    async def record_workflow_end(self, end: WorkflowEnd) -> None:
+        self._ready().workflows.add_end(end)
+
+    async def workflow(self, run_id: str) -> WorkflowRun | None:
+        return self._ready().workflows.run(run_id, self._all.processes.__contains__)
+
+    async def workflows(self, last: int) -> Sequence[WorkflowRun]:
+        return self._ready().workflows.runs(last, self._all.processes.__contains__)
+
+    async def request_cancel(self, run_id: str) -> bool:
+        return self._ready().workflows.request_cancel(run_id)
+
+    async def cancel_requested(self, run_id: str) -> bool:
+        return self._ready().workflows.cancel_requested(run_id)
 
     def _ready(self) -> Memory:
         if self._process_id not in self._all.processes:

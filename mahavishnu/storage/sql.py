@@ -15,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.model import Decision, Execution, Outcome, Snapshot, Target
+from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import Claim, Clock, Evidence, ExecutionQuery, Fact, Settlement, StoreInfo
-from mahavishnu.storage import catalogue, reads, schema
+from mahavishnu.storage import catalogue, reads, schema, workflows
 from mahavishnu.storage.address import parse, shown_url
 from mahavishnu.storage.database import READERS, Database
 from mahavishnu.storage.keys import claim_key, holder_of
@@ -182,6 +183,30 @@ class SqlStore:
 
     async def switch_target(self, name: str, enabled: bool) -> None:
         await self._write(partial(catalogue.switch_target, name=name, enabled=enabled))
+
+    # -- workflows -----------------------------------------------------------------------------------------------------
+
+    async def record_workflow_start(self, start: WorkflowStart) -> None:
+        await self._write(partial(workflows.record_start, start=start), facts=1)
+
+    async def record_step_end(self, end: StepEnd) -> None:
+        await self._write(partial(workflows.record_step_end, end=end), facts=1)
+
+    async def record_workflow_end(self, end: WorkflowEnd) -> None:
+        await self._write(partial(workflows.record_end, end=end), facts=1)
+
+    async def workflow(self, run_id: str) -> WorkflowRun | None:
+        return await self._read(partial(workflows.workflow_run, run_id=run_id, census=self._census))
+
+    async def workflows(self, last: int) -> Sequence[WorkflowRun]:
+        return await self._read(partial(workflows.newest_runs, last=last, census=self._census))
+
+    async def request_cancel(self, run_id: str) -> bool:
+        now_us = self._clock.now_us()
+        return await self._write(partial(workflows.request_cancel, run_id=run_id, at_us=now_us), facts=1)
+
+    async def cancel_requested(self, run_id: str) -> bool:
+        return await self._read(partial(workflows.cancel_requested, run_id=run_id))
 
     # ------------------------------------------------------------------------------------------------------------------
 

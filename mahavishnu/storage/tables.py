@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, SmallInteger, Table, Text
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: what an open store must be at."""
 
 VERSION_TABLE = "mahavishnu_schema"
@@ -184,3 +184,49 @@ snapshots = Table(
 targets = Table("targets", metadata, Column("name", Text, primary_key=True), _whole("place"), _text("body"))
 
 switches = Table("switches", metadata, Column("target", Text, primary_key=True), _flag("enabled"))
+
+workflow_starts = Table(
+    "workflow_starts",
+    metadata,
+    _position(),
+    _text("id", unique=True),
+    _text("run_id"),
+    _text("definition"),
+    _text("inputs"),
+    _text("place"),
+    _maybe_text("process_id"),
+    _whole("at_us"),
+    Index("workflow_starts_by_run", "run_id"),
+)
+
+workflow_ends = Table(
+    "workflow_ends",
+    metadata,
+    _position(),
+    _text("id", unique=True),
+    _text("run_id"),
+    _text("status"),
+    _maybe_text("reason"),
+    _whole("at_us"),
+    Index("workflow_ends_by_run", "run_id"),
+)
+
+step_ends = Table(
+    "step_ends",
+    metadata,
+    _position(),
+    _text("id", unique=True),
+    _text("run_id"),
+    _text("step"),
+    _text("status"),
+    _maybe_text("decision_id"),
+    _maybe_text("reason"),
+    _whole("at_us"),
+    Index("step_ends_by_run", "run_id"),
+)
+"""Those without success: of the others their idempotency keys tell."""
+
+cancellations = Table(
+    "cancellations", metadata, _position(), _text("run_id"), _whole("at_us"), Index("cancellations_by_run", "run_id")
+)
+"""Asked for, by any process; the one that runs the workflow looks here."""
