@@ -1,0 +1,1 @@
+"""Prefect flows: they wind what the house does, and compute nothing themselves."""
