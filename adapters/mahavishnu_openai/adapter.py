@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 import httpx
 
 from mahavishnu.errors import AdapterError
 from mahavishnu.model import HEALTHY, Chunk, CostModel, Health, Result, Status, Target, Task
-from mahavishnu.ports import Call, RunRef
+from mahavishnu.ports import Call, RunRef, TrialEngine
 from mahavishnu_openai.catalogue import Catalogue, health_of_failure, health_of_model, targets_of
 from mahavishnu_openai.endpoint import OPENAI, Endpoint, endpoint_of, problem_with_url
 from mahavishnu_openai.exchange import ask, follow
 from mahavishnu_openai.options import ModelOptions, options_of
 from mahavishnu_openai.prompt import Request, request_of
 from mahavishnu_openai.runs import Runs
+from mahavishnu_openai.trial import trial_of
 
 _CAPABILITIES = frozenset({"streaming", "supports_batch_execution"})
 
@@ -92,6 +94,11 @@ class OpenAIAdapter:
     async def discover(self) -> Sequence[Target]:
         endpoint = endpoint_of(self._base_url, self._api_key_env, self._organization)
         return targets_of(await self._catalogue.models(self._http, endpoint), self.name)
+
+    def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:
+        """A server whose answers are simulated; it keeps nothing."""
+        del folder
+        return trial_of(port, key_env)
 
     async def close(self) -> None:
         client, self._client = self._client, None
