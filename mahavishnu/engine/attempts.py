@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from random import Random
 
@@ -17,6 +17,11 @@ from mahavishnu.settings import AttemptSettings
 
 STOP_GRACE_S = 2.0
 """How long an adapter may take to let go of a cancelled run before it is left to itself."""
+
+_MOST = 2**63 - 1
+"""The largest whole number that a database column holds."""
+
+_MOST_USD = 1_000_000_000
 
 THROTTLED_REST_S = 1.0
 """The patience a 429 asks for when it does not say."""
@@ -129,11 +134,11 @@ def _problem_with(result: object, max_value_bytes: int) -> str | None:
     if not isinstance(result, Result):
         return f"returned {type(result).__name__} and not a Result"
     if not _is_amount(result.cost_usd):
-        return f"returned cost_usd {result.cost_usd!r}; it must be a Decimal of 0 or more"
+        return f"returned cost_usd {result.cost_usd!r}; it must be a Decimal from 0 to {_MOST_USD}"
     if not _is_share(result.quality):
         return f"returned quality {result.quality!r}; it must lie between 0 and 1"
-    if result.usage.input_tokens < 0 or result.usage.output_tokens < 0:
-        return "returned a negative number of tokens"
+    if problem := _problem_with_usage(result.usage):
+        return f"returned {problem}"
     try:
         size = len(json.dumps(result.value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as problem:
@@ -143,8 +148,21 @@ def _problem_with(result: object, max_value_bytes: int) -> str | None:
     return None
 
 
+def _problem_with_usage(usage: object) -> str | None:
+    if not isinstance(usage, Usage):
+        return f"usage of type {type(usage).__name__}"
+    for each in fields(usage):
+        used = getattr(usage, each.name)
+        if each.name == "estimated":
+            continue
+        whole = each.name not in ("seconds", "agent_seconds")
+        if isinstance(used, bool) or not isinstance(used, int if whole else int | float) or not 0 <= used <= _MOST:
+            return f"usage with {each.name} {used!r:.80}; it must be {'a whole' if whole else 'a'} number of 0 or more"
+    return None
+
+
 def _is_amount(cost: object) -> bool:
-    return cost is None or (isinstance(cost, Decimal) and cost.is_finite() and cost >= 0)
+    return cost is None or (isinstance(cost, Decimal) and cost.is_finite() and 0 <= cost <= _MOST_USD)
 
 
 def _is_share(quality: object) -> bool:

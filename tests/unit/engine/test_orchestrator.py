@@ -15,7 +15,7 @@ from mahavishnu.errors import (
     Transient,
     UnknownName,
 )
-from mahavishnu.model import Health, HealthStatus, Result, Status
+from mahavishnu.model import Health, HealthStatus, Result, Status, Usage
 from tests.unit.engine.scripted import ScriptedAdapter, failing, fine, hang, stored, task
 
 
@@ -114,7 +114,23 @@ async def test_a_target_that_ignores_its_cancellation_does_not_hold_the_task(eng
 
 
 @pytest.mark.parametrize(
-    "garbage", [object(), float("nan"), {"a": {1, 2}}, Result(cost_usd=Decimal(-1)), Result(quality=7)]
+    "garbage",
+    [
+        object(),
+        float("nan"),
+        {"a": {1, 2}},
+        Result(cost_usd=Decimal(-1)),
+        Result(cost_usd=Decimal("1e30")),
+        Result(quality=7),
+        Result(usage=Usage(cached_tokens=-1)),
+        Result(usage=Usage(output_tokens=2**63)),
+        Result(usage=Usage(input_tokens=1.5)),
+        Result(usage=Usage(queries=True)),
+        Result(usage=Usage(seconds=float("nan"))),
+        Result(usage=Usage(agent_seconds=-0.5)),
+        Result(usage=None),
+    ],
+    ids=repr,
 )
 async def test_garbage_is_a_failure_of_the_target_and_the_next_one_runs(engine, garbage):
     async def rubbish(task, call):

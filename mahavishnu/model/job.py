@@ -1,0 +1,23 @@
+"""Job: what a schedule does, and what one run of it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReport:
+    """What one run of a job did, for people and for whatever shows it.
+
+    `did` is one sentence; `rows` is a table under `columns`; `changes` are sentences, of what is different from before.
+    `skipped` where there was nothing to do because the same job was running elsewhere.
+    """
+
+    name: str
+    did: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Mapping[str, Any]] = ()
+    changes: Sequence[str] = ()
+    skipped: bool = False
