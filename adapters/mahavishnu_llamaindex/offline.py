@@ -15,18 +15,23 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 DIMENSIONS = 384
 
 _WORD = re.compile(r"\w+")
+_SAYS_NOTHING = re.compile(
+    r"an?|and|are|as|at|be|by|can|do|does|for|from|how|i|in|is|it|its|of|on|or|that|the|this|to|was|what|when|where|"
+    r"which|who|why|with|you"
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n{2,}")
 _QUESTION = re.compile(r"Query:(?P<question>.*?)(?:\n\s*Answer:|\Z)", re.DOTALL)
 _CONTEXT = re.compile(r"-{5,}\n(?P<context>.*)\n-{5,}", re.DOTALL)
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text, without the endings that English plurals and verbs have.
+    """The words of a text that say something, without the endings that English plurals and verbs have.
 
-    >>> _words("Routed tasks")
-    ['rout', 'task']
+    >>> _words("How are routed tasks ended?")
+    ['rout', 'task', 'end']
     """
-    return [re.sub(r"(?<=\w{3})(ing|ed|es|s)$", "", word) for word in _WORD.findall(text.lower())]
+    said = [word for word in _WORD.findall(text.lower()) if not _SAYS_NOTHING.fullmatch(word)]
+    return [re.sub(r"(?<=\w{3})(ing|ed|es|s)$", "", word) for word in said]
 
 
 def embed(text: str) -> list[float]:

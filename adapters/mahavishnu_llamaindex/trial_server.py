@@ -32,13 +32,18 @@ CHECKOUT = Path(__file__).parents[2]
 
 def documents() -> list[Document]:
     """The checkout's README and docs; of an installed package, only the README is left."""
-    files = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
-    if not files[0].is_file():
-        return [Document(text=str(metadata("mahavishnu").get_payload()), metadata={"file_name": "README.md"})]
-    return [
-        Document(text=each.read_text(encoding="utf-8"), metadata={"file_name": str(each.relative_to(CHECKOUT))})
-        for each in files
-    ]
+    readme = CHECKOUT / "README.md"
+    if not readme.is_file():
+        return [_document("README.md", str(metadata("mahavishnu").json["description"]))]
+    files = [readme, *sorted((CHECKOUT / "docs").rglob("*.md"))]
+    # One long table without a sentence in it, which has nearly every word and answers nothing.
+    prose = [each for each in files if each.name != "conformance.md"]
+    return [_document(str(each.relative_to(CHECKOUT)), each.read_text(encoding="utf-8")) for each in prose]
+
+
+def _document(name: str, text: str) -> Document:
+    """Answers are put together from what stands in the file, and not from what is known of it."""
+    return Document(text=text, metadata={"file_name": name}, excluded_llm_metadata_keys=["file_name", "header_path"])
 
 
 def engine_over(texts: list[Document]) -> BaseQueryEngine:

@@ -102,10 +102,8 @@ def _answer(url: str, key: str | None) -> httpx.Response | None:
 
 
 async def _deploy(flows: Path, url: str, key_env: str | None) -> None:
-    """A copy of the flow, so that whoever tries it can change it. Raises AdapterError."""
-    flows.mkdir(exist_ok=True)
-    if not (flows / "count_words.py").exists():
-        copyfile(_FLOW, flows / "count_words.py")
+    """Raises AdapterError."""
+    _copy_flow(flows)
     plan = Plan(
         name=DEPLOYMENT, entrypoint="count_words.py:count_words", work_pool=POOL, source=str(flows), tags=["trial"]
     )
@@ -122,3 +120,10 @@ async def _deploy(flows: Path, url: str, key_env: str | None) -> None:
                 await asyncio.sleep(_PAUSE_S)
     finally:
         await api.close()
+
+
+def _copy_flow(flows: Path) -> None:
+    """So that whoever tries it can change it; what was changed stays."""
+    flows.mkdir(exist_ok=True)
+    if not (flows / "count_words.py").exists():
+        copyfile(_FLOW, flows / "count_words.py")

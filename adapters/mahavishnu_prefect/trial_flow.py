@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mahavishnu_prefect import deliver
 from prefect import flow
+
+from mahavishnu_prefect import deliver
 
 
 @flow(name="count-words")

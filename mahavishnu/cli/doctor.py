@@ -15,9 +15,10 @@ import typer
 
 from mahavishnu.cli.exits import FAILED, STORE_UNUSABLE
 from mahavishnu.cli.flags import Config, Debug, Flags, Json, StoreUrl, flags_of
+from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, table, waiting
 from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
-from mahavishnu.model import Health, HealthStatus
+from mahavishnu.model import Health, HealthStatus, Target
 
 if TYPE_CHECKING:
     from mahavishnu.settings import Settings
@@ -179,10 +180,11 @@ async def _standing(settings: Settings) -> list[Row]:
         standings = app.orchestrator.standings()
     if not standings:
         return [Row("targets", WARNING, "there is none yet", "mahavishnu targets add --help")]
-    return [_target(each.target.name, each.health, enabled=each.enabled) for each in standings]
+    return [_target(each.target, each.health, enabled=each.enabled) for each in standings]
 
 
-def _target(name: str, health: Health, *, enabled: bool) -> Row:
+def _target(target: Target, health: Health, *, enabled: bool) -> Row:
+    name, mend = target.name, mend_of(health, target)
     check, said = f"target {name}", health.detail or health.status.value
     if not enabled:
         return Row(check, OK, f"disabled; {said}", f"mahavishnu targets enable {name}")
@@ -190,6 +192,6 @@ def _target(name: str, health: Health, *, enabled: bool) -> Row:
         case HealthStatus.HEALTHY:
             return Row(check, OK, said)
         case HealthStatus.DEGRADED:
-            return Row(check, WARNING, said)
+            return Row(check, WARNING, said, mend)
         case _:
-            return Row(check, BROKEN, said, f"mend that, or run: mahavishnu targets disable {name}")
+            return Row(check, BROKEN, said, f"{mend}; or run: mahavishnu targets disable {name}")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mahavishnu.engine.roster import Standing
 
 group = typer.Typer(
-    help="What tasks can be sent to: add, list, show, enable, disable, remove.", rich_markup_mode="rich"
+    help="What tasks can be sent to: add, discover, check, list, show, enable, remove.",
+    rich_markup_mode="rich",
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The target.", autocompletion=target_names)]
@@ -105,10 +106,11 @@ async def _add(app: App, target: Target, *, check: bool) -> Standing:
             problem = f"cannot be used: {health.detail.rstrip('.')}; mend that, or add it all the same with --no-check"
             raise InvalidTarget(target=target.name, field="run", problem=problem)
     await app.orchestrator.add_target(target)
-    return _standing(app, target.name)
+    return standing_of(app, target.name)
 
 
-def _standing(app: App, name: str) -> Standing:
+def standing_of(app: App, name: str) -> Standing:
+    """Raises UnknownName, with the nearest name there is."""
     standings = app.orchestrator.standings()
     found = next((each for each in standings if each.target.name == name), None)
     if found is None:
@@ -160,10 +162,10 @@ def show(
     """
 
     async def look(app: App) -> Shape:
-        _standing(app, name)
+        standing_of(app, name)
         await app.orchestrator.check_health()
         stats = [stat_shape(each) for each in app.orchestrator.stats(target=name)]
-        return {**standing_shape(_standing(app, name)), "stats": stats}
+        return {**standing_shape(standing_of(app, name)), "stats": stats}
 
     with waiting("Asking the target how it is …"):
         shape = with_app(ctx, look)

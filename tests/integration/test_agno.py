@@ -5,16 +5,19 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from mahavishnu.cli.trials import Trial as Server
+from mahavishnu.cli.trials import free_port, trial_of
 from mahavishnu.errors import AdapterError, AuthenticationError, Cancelled, Crashed, Throttled, Transient
 from mahavishnu.model import HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
 from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Trial
-from mahavishnu_agno import AgnoAdapter
-from tests.integration.servers.agno import ROOT, AgentOsServer, agent_os
+from mahavishnu_agno import AgnoAdapter, trial
 
+ROOT = Path(__file__).parents[2]
 KEY = "sesame-of-the-tests"
 
 LONG = " ".join(f"word{number}" for number in range(200))
@@ -39,8 +42,12 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with agent_os(tmp_path_factory.mktemp("agentos"), key=KEY) as started:
-        yield started
+    folder = tmp_path_factory.mktemp("agentos")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OS_SECURITY_KEY", KEY)
+        engine = trial.trial_of(folder, free_port(), "OS_SECURITY_KEY")
+        with trial_of("agno", engine, folder) as started:
+            yield started
 
 
 @pytest.fixture
@@ -92,17 +99,17 @@ async def until(adapter: AgnoAdapter, ref: RunRef, status: Status) -> None:
 
 @pytest.mark.parametrize("promise", ADAPTER_PROMISES, ids=lambda promise: promise.__name__)
 async def test_the_adapter_keeps_the_promise_on_an_agent_os(promise, adapter):
-    def trial(run: str, text: str = "hello", value=None) -> Trial:
+    def trial_on(run: str, text: str = "hello", value=None) -> Trial:
         return Trial(target=target(run), task=Task(type="any", text=text), value=value)
 
     await promise(
         AdapterCase(
             adapter=adapter,
-            succeeds=trial("agents/echo", value="Simulated answer to: hello"),
-            fails=trial("agents/faulty"),
-            hangs=trial("agents/slow", LONG),
-            misconfigured=trial("agents/nobody"),
-            numbered=lambda number: trial("agents/shout", f"n{number}", f"N{number}"),
+            succeeds=trial_on("agents/echo", value="Simulated answer to: hello"),
+            fails=trial_on("agents/faulty"),
+            hangs=trial_on("agents/slow", LONG),
+            misconfigured=trial_on("agents/nobody"),
+            numbered=lambda number: trial_on("agents/shout", f"n{number}", f"N{number}"),
         )
     )
 
@@ -227,7 +234,7 @@ async def test_an_unknown_run_cannot_be_cancelled(adapter):
 
 
 @pytest.mark.parametrize("background", [True, False])
-async def test_a_server_that_dies_in_mid_run_and_comes_back(background, adapter, server: AgentOsServer):
+async def test_a_server_that_dies_in_mid_run_and_comes_back(background, adapter, server: Server):
     wanted = target("agents/slow", background=background)
     running, ref = await under_way(adapter, wanted, f"died-{background}")
     await asyncio.sleep(1.1)  # a run's age is known in whole seconds only
@@ -247,7 +254,7 @@ async def test_a_server_that_dies_in_mid_run_and_comes_back(background, adapter,
     assert (await run(adapter, target("agents/echo"), f"back-{background}")).value == "Simulated answer to: hello"
 
 
-async def test_a_server_that_does_not_start_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.integration.servers.agno.SERVE", "tests.integration.servers.agno:no_such_app")
-    with pytest.raises(RuntimeError, match="no_such_app"), agent_os(tmp_path):
+async def test_a_server_that_does_not_start_says_why(tmp_path):
+    engine = trial.trial_of(tmp_path, free_port(), None, serve=f"{trial.SERVE.partition(':')[0]}:no_such_app")
+    with pytest.raises(Crashed, match="no_such_app"), trial_of("agno", engine, tmp_path):
         pass

@@ -5,12 +5,15 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import aclosing, closing
+from collections.abc import Iterator
+from contextlib import aclosing, closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mahavishnu.cli.trials import Trial as Server
+from mahavishnu.cli.trials import free_port, trial_of
 from mahavishnu.errors import (
     AuthenticationError,
     Cancelled,
@@ -23,10 +26,11 @@ from mahavishnu.errors import (
 from mahavishnu.model import Chunk, HealthStatus, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
 from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
-from mahavishnu_llamaindex import LlamaIndexAdapter
-from tests.integration.servers.llamaindex import Server, workflow_server
+from mahavishnu_llamaindex import LlamaIndexAdapter, trial
 
 ROOT = Path(__file__).parents[2]
+SERVE = "tests.integration.servers.llamaindex"
+KEY = "RAG_KEY"
 
 FROM_ELSEWHERE = """
 import asyncio, sys
@@ -43,6 +47,15 @@ async def main(url, run_id):
 
 asyncio.run(main(*sys.argv[1:]))
 """
+
+
+@contextmanager
+def workflow_server(folder: Path, key_env: str | None = None) -> Iterator[Server]:
+    """The server that is started for trying out, with workflows of these tests on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        with trial_of("llamaindex", trial.trial_of(folder, free_port(), key_env, serve=SERVE), folder) as started:
+            yield started
 
 
 @pytest.fixture(scope="module")
@@ -275,21 +288,22 @@ async def test_two_at_once_under_one_idempotency_key_are_one_run(adapter, server
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory):
     """A server of its own, which wants a key, and which the tests below kill."""
-    with workflow_server(tmp_path_factory.mktemp("guarded"), key="s3cret") as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY, "s3cret")
+        with workflow_server(tmp_path_factory.mktemp("guarded"), key_env=KEY) as started:
+            yield started
 
 
 @pytest.fixture
-async def known(guarded: Server, monkeypatch):
-    monkeypatch.setenv("RAG_KEY", "s3cret")
-    made = LlamaIndexAdapter(server_url=guarded.url, key_env="RAG_KEY", paths=(), poll_ms=50, patience_s=0.2)
+async def known(guarded: Server):
+    made = LlamaIndexAdapter(server_url=guarded.url, key_env=KEY, paths=(), poll_ms=50, patience_s=0.2)
     yield made
     await made.close()
 
 
 async def test_the_right_key_opens_and_a_wrong_one_is_told_apart_from_everything_else(known, monkeypatch):
     assert (await known.run(ask("hi"), target("echo"), Announced("key-1").call)).value == "hi"
-    monkeypatch.setenv("RAG_KEY", "wr0ng")
+    monkeypatch.setenv(KEY, "wr0ng")
     with pytest.raises(AuthenticationError) as raised:
         await known.run(ask("hi"), target("echo"), Announced("key-2").call)
     assert not raised.value.may_have_run
@@ -309,7 +323,7 @@ async def test_a_server_killed_in_mid_run_loses_it_and_the_next_one_cannot_be_re
         await known.run(ask("hi"), target("echo"), Announced("killed-2").call)
     assert not raised.value.may_have_run, "it can safely go elsewhere"
     assert (await known.health(target("echo"))).status is HealthStatus.UNREACHABLE
-    guarded.restart()
+    guarded.start()
     assert (await known.health(target("echo"))).status is HealthStatus.HEALTHY
     ref = RunRef(target=target("waiting"), execution_id="killed-1", run_id="killed-1")
     assert await known.cancel(ref), "its server calls it running"
@@ -319,7 +333,7 @@ async def test_a_server_killed_in_mid_run_loses_it_and_the_next_one_cannot_be_re
 @pytest.fixture
 async def patient(guarded: Server, known):
     """An adapter that waits for a server that is gone."""
-    made = LlamaIndexAdapter(server_url=guarded.url, key_env="RAG_KEY", paths=(), poll_ms=50, patience_s=120)
+    made = LlamaIndexAdapter(server_url=guarded.url, key_env=KEY, paths=(), poll_ms=50, patience_s=120)
     yield made
     await made.close()
 
@@ -328,7 +342,7 @@ async def test_a_young_run_that_a_restarted_server_only_calls_running_is_not_wai
     run = asyncio.create_task(patient.run(ask("open-2"), target("gate"), Announced("young-1").call))
     await began(guarded, "open-2.awaited")
     guarded.kill()
-    await asyncio.to_thread(guarded.restart)
+    await asyncio.to_thread(guarded.start)
     async with asyncio.timeout(20):
         with pytest.raises(Transient, match="too young"):
             await run
@@ -344,7 +358,7 @@ async def test_an_older_run_outlives_a_restart_of_its_server(guarded, patient, m
     with closing(sqlite3.connect(guarded.folder / "workflows.db")) as store, store:
         long_ago = "2020-01-01T00:00:00+00:00"
         store.execute("UPDATE handlers SET started_at = ? WHERE handler_id = 'older-1'", (long_ago,))
-    await asyncio.to_thread(guarded.restart)
+    await asyncio.to_thread(guarded.start)
     (guarded.folder / "open-3").touch()
     async with asyncio.timeout(20):
         assert (await run).value == "open"

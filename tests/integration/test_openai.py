@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -18,8 +19,9 @@ from mahavishnu.model import Chunk, HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
 from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
 from mahavishnu_openai import OpenAIAdapter
-from tests.integration.servers.openai import ROOT, ModelServer, model_server
+from tests.integration.servers.openai import ModelServer, model_server
 
+ROOT = Path(__file__).parents[2]
 TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}]
 
 numbers = itertools.count()
@@ -327,7 +329,7 @@ async def test_a_server_killed_in_mid_run_is_transient_and_well_again_when_it_is
 async def test_a_wrong_key_is_told_without_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("RIGHT_KEY", "sk-right-0123456789")
     monkeypatch.setenv("WRONG_KEY", "sk-wrong-0123456789")
-    with model_server(tmp_path, key="sk-right-0123456789") as server:
+    with model_server(tmp_path, key_env="RIGHT_KEY") as server:
         adapter = OpenAIAdapter(base_url=server.url, api_key_env="RIGHT_KEY")
         assert (await adapter.run(asking(), model("echo"), call())).value == "one two three"
         assert (await adapter.health(model("echo"))).status is HealthStatus.HEALTHY

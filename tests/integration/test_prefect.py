@@ -9,12 +9,15 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mahavishnu.cli.trials import Trial as Server
+from mahavishnu.cli.trials import free_port, trial_of
 from mahavishnu.errors import (
     AdapterError,
     AuthenticationError,
@@ -28,10 +31,9 @@ from mahavishnu.errors import (
 from mahavishnu.model import HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
 from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
-from mahavishnu_prefect import PrefectAdapter, deliver
+from mahavishnu_prefect import PrefectAdapter, deliver, trial
 from mahavishnu_prefect.records import ANYTHING
 from mahavishnu_prefect.rest import Api
-from tests.integration.servers.prefect import PrefectServer, prefect_server, prefect_worker
 
 PASSWORD = "ann:s3cret"
 VARIABLE = "PREFECT_PASSWORD_OF_THE_TESTS"
@@ -125,7 +127,8 @@ def server(tmp_path_factory):
         patch.setenv(VARIABLE, PASSWORD)
         # Flows in this process keep what they write to themselves.
         patch.setenv("PREFECT_HOME", str(home / "here"))
-        with prefect_server(home, auth=PASSWORD) as running:
+        engine = trial.trial_of(home, free_port(), VARIABLE)
+        with trial_of("prefect", replace(engine, programs=engine.programs[:1], prepare=None), home) as running:
             yield running
     # Here, where what it complains about is expected, and not in the next test.
     gc.collect()
@@ -133,7 +136,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worker(server):
-    with prefect_worker(server, "pool") as running:
+    programs = [trial.worker(server.folder, server.url, PASSWORD, "pool")]
+    with trial_of("worker", replace(server.engine, programs=programs), server.folder) as running:
         yield running
 
 
@@ -156,7 +160,7 @@ async def idle(adapter, source):
     return target("slow/idle")
 
 
-def adapter_for(server: PrefectServer, source: Path, variable: str = VARIABLE, **settings: Any) -> PrefectAdapter:
+def adapter_for(server: Server, source: Path, variable: str = VARIABLE, **settings: Any) -> PrefectAdapter:
     return PrefectAdapter(
         api_url=server.url, api_key_env=None, basic_auth_env=variable, poll_ms=200, paths=[str(source)], **settings
     )
@@ -495,7 +499,7 @@ async def test_nothing_can_be_delivered_outside_of_a_flow(server):
 # -- the promises ------------------------------------------------------------------------------------------------------
 
 
-def trial(wanted: Target, text: str = "hello", value: Any = None) -> Trial:
+def trial_on(wanted: Target, text: str = "hello", value: Any = None) -> Trial:
     return Trial(target=wanted, task=Task(type="any", text=text), value=value)
 
 
@@ -503,12 +507,12 @@ def trial(wanted: Target, text: str = "hello", value: Any = None) -> Trial:
 async def test_flows_in_this_process_keep_the_promise(promise: Promise, adapter):
     case = AdapterCase(
         adapter=adapter,
-        succeeds=trial(in_process("shout"), value="HELLO"),
-        fails=trial(in_process("boom")),
-        hangs=trial(in_process("slow")),
+        succeeds=trial_on(in_process("shout"), value="HELLO"),
+        fails=trial_on(in_process("boom")),
+        hangs=trial_on(in_process("slow")),
         refused=Trial(target=in_process("shout"), task=Task(type="any", payload={"rows": 1})),
-        misconfigured=trial(in_process("no_such_flow")),
-        numbered=lambda number: trial(in_process("shout"), f"n{number}", f"N{number}"),
+        misconfigured=trial_on(in_process("no_such_flow")),
+        numbered=lambda number: trial_on(in_process("shout"), f"n{number}", f"N{number}"),
         calls=lambda: len(getattr(sys.modules.get(MODULE), "calls", ())),
     )
     await promise(case)
@@ -553,12 +557,12 @@ async def test_deployments_keep_the_promise(promise: Promise, adapter, idle, sou
     shout = target("shout/rest")
     case = AdapterCase(
         adapter=adapter,
-        succeeds=trial(shout, value="HELLO"),
-        fails=trial(target("boom/rest")),
-        hangs=trial(idle),
+        succeeds=trial_on(shout, value="HELLO"),
+        fails=trial_on(target("boom/rest")),
+        hangs=trial_on(idle),
         refused=Trial(target=shout, task=Task(type="any", payload={"rows": 1})),
-        misconfigured=trial(target("no/such")),
-        numbered=lambda number: trial(shout, f"n{number}", f"N{number}"),
+        misconfigured=trial_on(target("no/such")),
+        numbered=lambda number: trial_on(shout, f"n{number}", f"N{number}"),
         calls=lambda: worker.failed,
     )
     await promise(case)

@@ -1,0 +1,252 @@
+"""mahavishnu targets discover and check: what the engines have, and how what is known of them is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.completion import target_names
+from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.mending import mend_of
+from mahavishnu.cli.printing import emit, line, note, table, waiting
+from mahavishnu.cli.shapes import Shape
+from mahavishnu.cli.targets import standing_of
+from mahavishnu.errors import AdapterError, MahavishnuError, PluginMissing
+from mahavishnu.model import Target
+from mahavishnu.ports import Discovers
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.engine.roster import Standing
+
+ANSWERS_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one engine said it has, or why it said nothing."""
+
+    adapter: str
+    targets: Sequence[Target] = ()
+    problem: str | None = None
+
+
+# -- discover ----------------------------------------------------------------------------------------------------------
+
+
+def discover(
+    ctx: typer.Context,
+    adapter: Annotated[str | None, typer.Option(help="Ask the engine of this adapter only.")] = None,
+    add: Annotated[bool, typer.Option("--add", "--yes", help="Add what is new without asking.")] = False,
+    task_type: Annotated[
+        list[str] | None, typer.Option(help="What the new ones take, instead of what was found. Repeatable.")
+    ] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Ask each engine what it has, and offer to add what is not a target yet.
+
+    Example: mahavishnu targets discover --adapter prefect --add
+    """
+    names = _adapters(adapter)
+    with waiting("Asking the engines what they have …"):
+        answers, known = with_app(ctx, lambda app: _asked(app, names, adapter), adapters=names)
+    found = _named([target for answer in answers for target in answer.targets], known)
+    new = [replace(each, task_types=frozenset(task_type)) for each in found] if task_type else found
+    if add:
+        _add(ctx, new, names)
+    troubles = [_trouble(each.adapter, each.problem) for each in answers if each.problem is not None]
+    shapes = [_shape(each, "added" if add else "new") for each in new] + troubles
+    if as_json:
+        emit(shapes)
+    else:
+        _show(shapes)
+    if not any(each.problem is None for each in answers):
+        note("No engine could be asked.")
+        raise typer.Exit(FAILED)
+    if new and not add and not as_json:
+        _offer(ctx, new, names)
+
+
+def _adapters(wanted: str | None) -> list[str]:
+    """Raises what `load_adapter` does for one that is wanted and cannot be loaded."""
+    from mahavishnu.plugins import available_adapters, load_adapter
+
+    if wanted is None:
+        return sorted(available_adapters())
+    load_adapter(wanted)
+    return [wanted]
+
+
+async def _asked(app: App, names: Sequence[str], wanted: str | None) -> tuple[list[Answer], list[Target]]:
+    known = [each.target for each in app.orchestrator.standings()]
+    asking = {name: each for name, each in app.adapters.items() if name in names and isinstance(each, Discovers)}
+    if wanted is not None and wanted in app.adapters and not asking:
+        raise bad("--adapter", f'the adapter "{wanted}" cannot be asked what there is to run')
+    absent = [_absent(app, name) for name in names if name not in app.adapters]
+    answers = await asyncio.gather(*(_ask(name, adapter) for name, adapter in asking.items()))
+    return [*answers, *(each for each in absent if each is not None)], known
+
+
+async def _ask(name: str, adapter: Discovers) -> Answer:
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            return Answer(name, await adapter.discover())
+    except TimeoutError:
+        return Answer(name, problem=f"did not say what it has within {ANSWERS_WITHIN_S:.0f} s")
+    except AdapterError as problem:
+        return Answer(name, problem=str(problem))
+
+
+def _absent(app: App, name: str) -> Answer | None:
+    """Why an adapter is not there; None for one that is not installed, and that nobody set up."""
+    from mahavishnu.plugins import load_adapter, make
+
+    settings = app.settings.adapters
+    try:
+        make(load_adapter(name), settings.get(name, {}), where=f"[adapters.{name}]")
+    except PluginMissing as missing:
+        return Answer(name, problem=str(missing)) if name in settings else None
+    except MahavishnuError as problem:
+        return Answer(name, problem=str(problem))
+    return None
+
+
+def _named(found: Sequence[Target], known: Sequence[Target]) -> list[Target]:
+    """Those that are no targets yet, each under a name that is still free."""
+    taken = {each.name for each in known}
+    new: list[Target] = []
+    for target in found:
+        if any(_is(target, each) for each in known):
+            continue
+        name = _free(target, taken)
+        taken.add(name)
+        new.append(replace(target, name=name))
+    return new
+
+
+def _is(found: Target, known: Target) -> bool:
+    """The same thing, also where the address of its engine is left out."""
+    if found.adapter != known.adapter:
+        return False
+    return found.run == known.run or (found.run.startswith("http") and found.run.endswith(f"/{known.run}"))
+
+
+def _free(target: Target, taken: Iterable[str]) -> str:
+    """Its own name, or one with its adapter's, or one with a number.
+
+    >>> _free(Target(name="echo", adapter="agno", run="agents/echo", task_types={"chat"}), {"echo", "agno:echo"})
+    'agno:echo-2'
+    """
+    if target.name not in taken:
+        return target.name
+    name = f"{target.adapter}:{target.name}"[:96]
+    number = 1
+    numbered = name
+    while numbered in taken:
+        number += 1
+        numbered = f"{name}-{number}"
+    return numbered
+
+
+def _add(ctx: typer.Context, new: Sequence[Target], names: Sequence[str]) -> None:
+    async def add_all(app: App) -> None:
+        for target in new:
+            await app.orchestrator.add_target(target)
+
+    if new:
+        with_app(ctx, add_all, adapters=names)
+
+
+def _offer(ctx: typer.Context, new: Sequence[Target], names: Sequence[str]) -> None:
+    """Nothing is held open while somebody thinks about it."""
+    count = f"{len(new)} target{'s' if len(new) > 1 else ''}"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        note(f"To add them: mahavishnu targets discover --add ({count}).")
+    elif typer.confirm(f"Add {count}?"):
+        _add(ctx, new, names)
+        line(f"Added {', '.join(each.name for each in new)}.")
+
+
+def _shape(target: Target, state: str) -> Shape:
+    return {
+        "adapter": target.adapter,
+        "state": state,
+        "name": target.name,
+        "run": target.run,
+        "task_types": sorted(target.task_types),
+        "capabilities": sorted(target.capabilities),
+        "detail": "",
+    }
+
+
+def _trouble(adapter: str, problem: str) -> Shape:
+    nothing: Shape = {"name": None, "run": None, "task_types": [], "capabilities": []}
+    return {"adapter": adapter, "state": "failed", **nothing, "detail": problem}
+
+
+def _show(shapes: Sequence[Shape]) -> None:
+    columns = ("adapter", "state", "name", "run", "task_types", "detail")
+    rows = [[shape[column] for column in columns] for shape in shapes]
+    table(columns, rows, empty="There is nothing that is not a target already.")
+
+
+# -- check -------------------------------------------------------------------------------------------------------------
+
+
+def check(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]…", help="These targets; otherwise all.", autocompletion=target_names),
+    ] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Ask the targets how they are now, and say what to do about those that are not well.
+
+    Exits 1 where one cannot run that is enabled, or that was asked for.
+
+    Example: mahavishnu targets check
+    """
+
+    async def look(app: App) -> Sequence[Standing]:
+        for name in names or ():
+            standing_of(app, name)
+        await app.orchestrator.check_health()
+        return [standing_of(app, name) for name in names] if names else app.orchestrator.standings()
+
+    with waiting("Asking the targets how they are …"):
+        standings = with_app(ctx, look)
+    if as_json:
+        emit([_health_shape(each) for each in standings])
+    else:
+        columns = ("target", "status", "detail", "mend")
+        rows = [[shape[column] for column in columns] for shape in map(_health_shape, standings)]
+        table(columns, rows, empty="There is no target yet; add one.")
+    if any(not each.health.can_run and (each.enabled or names) for each in standings):
+        raise typer.Exit(FAILED)
+
+
+def _health_shape(standing: Standing) -> Shape:
+    target, health = standing.target, standing.health
+    return {
+        "target": target.name,
+        "adapter": target.adapter,
+        "enabled": standing.enabled,
+        "status": health.status.value,
+        "can_run": health.can_run,
+        "detail": health.detail,
+        "mend": mend_of(health, target),
+    }
