@@ -28,6 +28,8 @@ STARTS_WITHIN_S = 0.2
 
 _LONG_S = 30.0
 
+_Run = asyncio.Task[Result]
+
 _numbers = itertools.count(1)
 
 
@@ -45,7 +47,8 @@ class AdapterCase:
     """An adapter, and tasks of which it is known how they end. A promise about a kind that is not given holds.
 
     `numbered` makes a trial that succeeds and whose value tells its number. `calls` counts how often the target of
-    `fails` was really called.
+    `fails` was really called. `names_runs` says that the engine gives runs ids of its own: one is under way, then, as
+    soon as it has been announced, however long that takes.
     """
 
     adapter: Adapter
@@ -56,6 +59,7 @@ class AdapterCase:
     misconfigured: Trial | None = None
     numbered: Callable[[int], Trial] | None = None
     calls: Callable[[], int] | None = None
+    names_runs: bool = False
 
 
 Promise = Callable[[AdapterCase], Awaitable[None]]
@@ -134,8 +138,9 @@ async def a_run_is_cancelled_on_request(case: AdapterCase) -> None:
     if case.hangs is None or not case.adapter.supports("can_cancel_workflows"):
         return
     announced: list[str] = []
-    call = _call(announced)
-    run = await _under_way(case, case.hangs, call)
+    named = asyncio.Event()
+    call = _call(announced, named)
+    run = await _under_way(case, case.hangs, call, named)
     ref = RunRef(target=case.hangs.target, execution_id=call.execution_id, run_id=announced[-1] if announced else None)
     assert await case.adapter.status(ref) in (Status.RUNNING, None)
     assert await case.adapter.cancel(ref), "there was a run to stop"
@@ -184,11 +189,13 @@ ADAPTER_PROMISES: tuple[Promise, ...] = (
 )
 
 
-def _call(announced: list[str] | None = None) -> Call:
+def _call(announced: list[str] | None = None, named: asyncio.Event | None = None) -> Call:
     async def announce(run_id: str) -> None:
         assert run_id, "an adapter announces an id or nothing"
         if announced is not None:
             announced.append(run_id)
+        if named is not None:
+            named.set()
 
     return Call(execution_id=f"promise-{next(_numbers)}", deadline_s=_LONG_S, idempotency_key=None, announce=announce)
 
@@ -205,8 +212,13 @@ async def _failure(case: AdapterCase, trial: Trial) -> Exception:
     raise AssertionError(f"{trial.target.run} was to fail, and returned {result!r:.200}")
 
 
-async def _under_way(case: AdapterCase, trial: Trial, call: Call) -> asyncio.Task[Result]:
+async def _under_way(case: AdapterCase, trial: Trial, call: Call, named: asyncio.Event | None = None) -> _Run:
     run = asyncio.ensure_future(case.adapter.run(trial.task, trial.target, call))
-    await asyncio.wait({run}, timeout=STARTS_WITHIN_S)
+    if case.names_runs and named is not None:
+        naming = asyncio.ensure_future(named.wait())
+        await asyncio.wait({run, naming}, timeout=_LONG_S, return_when=asyncio.FIRST_COMPLETED)
+        naming.cancel()
+    else:
+        await asyncio.wait({run}, timeout=STARTS_WITHIN_S)
     assert not run.done(), f"{trial.target.run} was to hang, and ended: {run}"
     return run

@@ -506,6 +506,7 @@ def trial_on(wanted: Target, text: str = "hello", value: Any = None) -> Trial:
 @pytest.mark.parametrize("promise", ADAPTER_PROMISES, ids=lambda promise: promise.__name__)
 async def test_flows_in_this_process_keep_the_promise(promise: Promise, adapter):
     case = AdapterCase(
+        names_runs=True,
         adapter=adapter,
         succeeds=trial_on(in_process("shout"), value="HELLO"),
         fails=trial_on(in_process("boom")),
@@ -556,6 +557,7 @@ async def test_deployments_keep_the_promise(promise: Promise, adapter, idle, sou
     working = asyncio.ensure_future(worker.work())
     shout = target("shout/rest")
     case = AdapterCase(
+        names_runs=True,
         adapter=adapter,
         succeeds=trial_on(shout, value="HELLO"),
         fails=trial_on(target("boom/rest")),
