@@ -11,6 +11,7 @@ UV := 0.13.8
 
 demo: $(READY)
 	$(BIN)/python docs/examples/demo.py
+	$(BIN)/python docs/examples/engines_demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest
