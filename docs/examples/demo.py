@@ -25,8 +25,6 @@ TASKS = 600
 SETTINGS = {
     "store": {"url": "sqlite:///demo.db"},
     "breaker": {"open_ms": 2000},
-    # A demonstration has minutes, not weeks: it trusts sooner and looks around more than the defaults do.
-    "policies": {"statistical": {"min_samples": 25, "exploration": 0.25, "explore_after_s": 5}},
 }
 
 done = 0

@@ -20,7 +20,12 @@ from mahavishnu.settings import Settings
 LOOK_EVERY_S = 1.0
 """How often a running workflow looks whether somebody, perhaps in another process, has asked for it to stop."""
 
+RUN_TAG = "workflow_run"
+"""The tag that says of a task which run it belongs to."""
+
 LATE = "the workflow's deadline passed"
+ASKED = "it was cancelled"
+STOPPED = "the process that ran it was stopped"
 
 Perform = Callable[[], Awaitable[StepReport]]
 
@@ -34,6 +39,8 @@ class Performs(Protocol):
     def check(self, task: Task) -> None: ...
 
     async def perform(self, task: Task) -> Report: ...
+
+    async def cancel(self, decision_id: str) -> bool: ...
 
 
 class Passage:
@@ -68,11 +75,13 @@ class Passage:
 
     async def to_its_end(self, most: int) -> tuple[Status, str | None]:
         """How the workflow ended, and why; every step has ended by then. Cancelled itself, it cancels its steps."""
+        if await self._store.cancel_requested(self._run_id):
+            await self._stop(ASKED)
         watching = asyncio.create_task(self._watch(), name=f"watching over workflow run {self._run_id}")
         try:
             await self._work(most)
         except asyncio.CancelledError:
-            await self._stop("the process that ran it was stopped")
+            await self._stop(STOPPED)
             await self._work(most)
             raise
         finally:
@@ -88,8 +97,10 @@ class Passage:
                 return
             done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             for each in sorted(done, key=lambda one: self._running[one].name):
-                del self._running[each]
-                await self._record(self._course.end(each.result()))
+                step = self._running.pop(each)
+                # One that was cancelled was so by whatever stands around it, or with everything else of its process.
+                report = await self._cancelled(step) if each.cancelled() else each.result()
+                await self._record(self._course.end(report))
 
     async def _begin(self, most: int) -> None:
         """Begin what may go, as far as there is room; nothing any more once the time is up."""
@@ -133,7 +144,7 @@ class Passage:
             "tags": {
                 **self._workflow.tags,
                 "workflow": self._workflow.name,
-                "workflow_run": self._run_id,
+                RUN_TAG: self._run_id,
                 "step": step.name,
             },
         }
@@ -152,7 +163,7 @@ class Passage:
             # A store that cannot be asked now is asked again in a moment.
             with suppress(RepositoryError):
                 if await self._store.cancel_requested(self._run_id):
-                    await self._stop("it was cancelled")
+                    await self._stop(ASKED)
                     return
             await self._clock.sleep(LOOK_EVERY_S)
 

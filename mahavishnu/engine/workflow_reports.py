@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from mahavishnu.errors import TaskCancelled
+from mahavishnu.errors import TaskCancelled, UnknownName
 from mahavishnu.model import Execution, Report
 from mahavishnu.model.workflow_run import StepEnd, StepReport, StepStatus, WorkflowReport, WorkflowRun
 from mahavishnu.ports import ExecutionQuery, Store
@@ -15,6 +15,10 @@ from mahavishnu.ports import ExecutionQuery, Store
 def step_key(run_id: str, step: str) -> str:
     """The idempotency key of a step: the same for every start of the run, so that a success is never repeated."""
     return f"workflow:{run_id}:{step}"
+
+
+def unknown_run(run_id: str) -> UnknownName:
+    return UnknownName(kind="workflow run", name=run_id, see="mahavishnu workflow list")
 
 
 async def report_on(store: Store, run: WorkflowRun) -> WorkflowReport:

@@ -168,7 +168,7 @@ class Workflow:
         try:
             TopologicalSorter({each.name: each.needs for each in self.steps}).prepare()
         except CycleError as error:
-            circle = " → ".join(reversed(error.args[1]))
+            circle = " → ".join(error.args[1])
             raise self.invalid(f"goes in a circle: {circle} (each needs the one before it)") from None
 
 

@@ -26,6 +26,19 @@ def holds_password(url: str) -> bool:
     return bool(_USERINFO.search(url) or _PARAMETER.search(url))
 
 
+def without_password(url: str) -> str:
+    """The URL as it may be told to others, who put the password in themselves.
+
+    >>> without_password("postgresql://me:s3cret@host/db?password=s3cret&sslmode=require")
+    'postgresql://me@host/db?sslmode=require'
+    >>> without_password("postgresql://me@host/db?password=s3cret")
+    'postgresql://me@host/db'
+    """
+    place, mark, query = _USERINFO.sub(r"\1@", url).partition("?")
+    kept = "&".join(each for each in query.split("&") if not _PARAMETER.match(f"?{each}"))
+    return f"{place}{mark}{kept}" if kept else place
+
+
 def with_password(url: str, password: str) -> str:
     """The URL with the password put in. One that it has itself stands, and a store that is a file needs none.
 

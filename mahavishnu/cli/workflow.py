@@ -1,0 +1,228 @@
+"""mahavishnu workflow: many tasks with dependencies between them, run, followed, stopped and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli import arguments, workflow_view
+from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
+from mahavishnu.cli.printing import emit, line, note, table
+from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
+from mahavishnu.errors import SettingsError
+from mahavishnu.model.workflow import Workflow
+from mahavishnu.model.workflow_run import HERE, WorkflowReport, WorkflowRun
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.engine.course import Progress
+
+group = typer.Typer(help="Tasks that need each other: run, status, list, cancel, resume.", rich_markup_mode="rich")
+
+RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="As run and list print it.")]
+Concurrency = Annotated[
+    int | None, typer.Option(min=1, max=10_000, help="How many steps run at once here, instead of limits.concurrency.")
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(help="With --on: the folder in which the workers work, and look for their configuration; else this."),
+]
+
+
+@group.command()
+def run(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The workflow: [workflow] and [steps.NAME].")],
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=TEXT", help="What templates find as inputs.NAME. Repeatable."),
+    ] = None,
+    given_json: Annotated[
+        str | None,
+        typer.Option("--inputs", metavar="JSON", help="A JSON object of inputs, for those that are no text."),
+    ] = None,
+    run_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="What to call this run; the same one again finishes what is left.")
+    ] = None,
+    on: Annotated[str, typer.Option(metavar="ADAPTER[/POOL]", help="Where, such as prefect/mahavishnu.")] = HERE,
+    folder: Folder = None,
+    concurrency: Concurrency = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Run a workflow: every step is a task that is routed, as soon as what it needs has succeeded.
+
+    A step that fails stops only what needs it. Exits 0 where all of them
+    succeeded, 1 where not, 2 where the workflow or its inputs cannot be meant.
+
+    Example: mahavishnu workflow run docs/examples/workflow.toml --input topic=bridges
+    """
+    workflow = _read(file)
+    inputs = {**arguments.json_object(given_json, "--inputs"), **arguments.pairs(given, "--input")}
+    place = place_of(on, folder)
+    name = run_id or _new_id()
+
+    async def here(app: App, progress: Progress) -> WorkflowReport:
+        return await app.workflows.execute_workflow(
+            workflow, inputs, run_id=name, concurrency=concurrency, progress=progress
+        )
+
+    async def carry_out(app: App) -> WorkflowReport:
+        with workflow_view.following(workflow, name) as progress:
+            if place.is_here:
+                return await here(app, progress)
+            return await hand_over_and_follow(app, flags_of(ctx), place, workflow, inputs, name, progress)
+
+    _end(with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
+
+
+@group.command()
+def resume(
+    ctx: typer.Context,
+    run_id: RunId,
+    on: Annotated[
+        str | None, typer.Option(metavar="ADAPTER[/POOL]", help='Where, if not where it was; "here" is this process.')
+    ] = None,
+    folder: Folder = None,
+    concurrency: Concurrency = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Run what is left of a workflow that failed, was stopped, or lost its process.
+
+    What has succeeded is not run again. The workflow and its inputs come from
+    the store, as they were. Exits like run.
+
+    Example: mahavishnu workflow resume 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    before = _found(ctx, run_id)
+    place = place_of(on or before.place, folder)
+    workflow = _kept(before)
+
+    async def carry_out(app: App) -> WorkflowReport:
+        with workflow_view.following(workflow, run_id) as progress:
+            if place.is_here:
+                return await app.workflows.resume(run_id, concurrency=concurrency, progress=progress)
+            await app.workflows.put_to_rest(run_id)
+            return await hand_over_and_follow(app, flags_of(ctx), place, workflow, before.inputs, run_id, progress)
+
+    _end(with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
+
+
+@group.command()
+def status(
+    ctx: typer.Context,
+    run_id: RunId,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """How a run stands, step by step, wherever it runs.
+
+    Example: mahavishnu workflow status 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    report = with_app(ctx, lambda app: app.workflows.report(run_id))
+    if as_json:
+        emit(workflow_view.report_shape(report))
+    else:
+        workflow_view.show(report)
+
+
+@group.command(name="list")
+def list_(
+    ctx: typer.Context,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """The runs that were started last.
+
+    Example: mahavishnu workflow list --last 5
+    """
+    shapes = [workflow_view.run_shape(each) for each in with_store(ctx, lambda store: store.workflows(last))]
+    if as_json:
+        emit(shapes)
+        return
+    columns = ("started_at", "run_id", "workflow", "place", "status", "steps", "reason")
+    table(columns, [[each[column] for column in columns] for each in shapes], empty="No workflow was run yet.")
+
+
+@group.command()
+def cancel(
+    ctx: typer.Context,
+    run_id: RunId,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Ask a run to stop, wherever it runs; it does so within about a second.
+
+    Its running steps are cancelled, also on the engines that run them.
+
+    Example: mahavishnu workflow cancel 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    asked = with_app(ctx, lambda app: app.workflows.cancel(run_id))
+    if as_json:
+        emit({"run_id": run_id, "asked_to_stop": asked})
+    elif asked:
+        line(f"Asked run {run_id} to stop.")
+    if not asked:
+        note(f"Run {run_id} has ended already; see: mahavishnu workflow status {run_id}")
+        raise typer.Exit(FAILED)
+
+
+# -- inside ------------------------------------------------------------------------------------------------------------
+
+
+def _read(file: Path) -> Workflow:
+    from mahavishnu.engine.definitions import read_workflow
+
+    try:
+        return read_workflow(file.read_text(encoding="utf-8-sig"), str(file))
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); name another file"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
+    raise SettingsError(where=str(file), problem=problem)
+
+
+def _found(ctx: typer.Context, run_id: str) -> WorkflowRun:
+    from mahavishnu.engine.workflow_reports import unknown_run
+
+    found = with_store(ctx, lambda store: store.workflow(run_id))
+    if found is None:
+        raise unknown_run(run_id)
+    return found
+
+
+def _kept(run: WorkflowRun) -> Workflow:
+    from mahavishnu.engine.definitions import workflow_of
+
+    return workflow_of(run.definition, f'run "{run.id}"')
+
+
+def _new_id() -> str:
+    from mahavishnu.engine.clock import SystemClock
+
+    return SystemClock().new_id()
+
+
+def _end(report: WorkflowReport, workflow: Workflow, *, as_json: bool) -> None:
+    if as_json:
+        emit(workflow_view.report_shape(report))
+    else:
+        workflow_view.show(report, workflow_view.leaves(workflow))
+    if not report.succeeded:
+        note(f"To run what is left: mahavishnu workflow resume {report.run_id}")
+        raise typer.Exit(FAILED)
