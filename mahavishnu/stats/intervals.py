@@ -1,9 +1,15 @@
-"""Confidence intervals for rates."""
+"""Confidence intervals: for rates, of whole and of decayed counts, and for means."""
 
 from __future__ import annotations
 
-from math import sqrt
+from collections.abc import Mapping
+from math import isfinite, sqrt
 from statistics import NormalDist
+
+from mahavishnu.stats.sketch import moments
+
+FEWEST_FOR_A_MEAN = 3
+"""Below so many effective values their spread says next to nothing, and Student's t runs away."""
 
 
 def z_for(confidence: float) -> float:
@@ -21,7 +27,8 @@ Z95 = z_for(0.95)
 def wilson(successes: float, samples: float, z: float = Z95) -> tuple[float, float]:
     """Wilson's score interval for a binomial proportion (E. B. Wilson, JASA 22, 1927, eq. 4), in closed form.
 
-    No samples say nothing, so they give (0, 1). The ends are exact at 0 and at all successes, and never leave [0, 1].
+    No samples say nothing, so they give (0, 1), and so does a number that is none. The ends are exact at 0 and at all
+    successes, and never leave [0, 1].
 
     >>> wilson(0, 0)
     (0.0, 1.0)
@@ -29,12 +36,113 @@ def wilson(successes: float, samples: float, z: float = Z95) -> tuple[float, flo
     >>> round(lo, 4), round(hi, 4)
     (0.9155, 0.9897)
     """
-    if samples <= 0:
+    if not (samples > 0 and isfinite(samples + successes)):
         return 0.0, 1.0
     z2 = z * z
+    # Corrections that arrive out of step can carry a count past either end for a while.
+    if not 0 <= successes <= samples:
+        successes = 0.0 if successes < 0 else samples
     # Multiplied out by n, so that no power of a small number of (decayed) samples stands in a denominator.
     middle = successes + z2 / 2
     half = z * sqrt(successes * ((samples - successes) / samples) + z2 / 4)
     lo = 0.0 if successes <= 0 else max(0.0, (middle - half) / (samples + z2))
     hi = 1.0 if successes >= samples else min(1.0, (middle + half) / (samples + z2))
     return lo, hi
+
+
+def kish(weight: float, squares: float) -> float:
+    """How many equally weighted samples say as much: (Σw)² / Σw² (L. Kish, Survey Sampling, 1965, ch. 11).
+
+    `weight` is Σw, `squares` Σw². Nothing, and what is no number, counts for 0.
+
+    >>> kish(100, 100), round(kish(1.5, 1.25), 3), kish(0, 0)
+    (100.0, 1.8, 0.0)
+    """
+    if not (weight > 0 and squares > 0 and isfinite(weight) and isfinite(squares)):
+        return 0.0
+    # Divided before it is multiplied: the square of a small weight would vanish.
+    return weight * (weight / squares)
+
+
+def wilson_decayed(successes: float, samples: float, squares: float, z: float = Z95) -> tuple[float, float]:
+    """Wilson's interval for a rate of decayed counts, on Kish's n: Σw itself would cover 99 % where 95 % is promised.
+
+    `samples` is Σw, `successes` the weight of those that succeeded, `squares` Σw². Of undecayed counts the plain one.
+
+    >>> wilson_decayed(97, 100, 100) == wilson(97, 100)
+    True
+    """
+    effective = kish(samples, squares)
+    if not effective:
+        return 0.0, 1.0
+    # The whole is handed over as itself: a rate times n may miss it by a hair, and the end would no longer be exact.
+    return wilson(effective if successes >= samples else effective * (successes / samples), effective, z)
+
+
+def clopper_pearson(successes: float, samples: float, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval (C. Clopper and E. Pearson, Biometrika 26, 1934): covers at least what it says, for promises.
+
+    >>> clopper_pearson(0, 0)
+    (0.0, 1.0)
+    >>> lo, hi = clopper_pearson(97, 100)
+    >>> round(lo, 4), round(hi, 4)
+    (0.9148, 0.9938)
+    """
+    if not (samples > 0 and isfinite(samples + successes)):
+        return 0.0, 1.0
+    # Slow to import, and a command that only routes never comes here.
+    from scipy.special import betaincinv
+
+    successes = min(max(successes, 0.0), samples)
+    failures = samples - successes
+    tail = (1 - confidence) / 2
+    lo = 0.0 if successes <= 0 else float(betaincinv(successes, failures + 1, tail))
+    hi = 1.0 if failures <= 0 else float(betaincinv(successes + 1, failures, 1 - tail))
+    # Beyond any number of samples that there will ever be, scipy's inverse gives up.
+    return lo if isfinite(lo) else 0.0, hi if isfinite(hi) else 1.0
+
+
+def t_for(confidence: float, freedom: float) -> float:
+    """Student's quantile of a two-sided interval, for two degrees of freedom and more.
+
+    The expansion of R. Fisher and E. Cornish (Abramowitz and Stegun 26.7.5), which takes fractions of a degree. At
+    95 % it is 0.8 % short at 2 degrees, 0.1 % at 3, and right to four places from 10.
+
+    >>> round(t_for(0.95, 10), 4), round(t_for(0.95, 1e9), 4)
+    (2.2281, 1.96)
+    """
+    z = z_for(confidence)
+    z2 = z * z
+    terms = (
+        z,
+        z * (z2 + 1) / 4,
+        z * (5 * z2**2 + 16 * z2 + 3) / 96,
+        z * (3 * z2**3 + 19 * z2**2 + 17 * z2 - 15) / 384,
+        z * (79 * z2**4 + 776 * z2**3 + 1482 * z2**2 - 1920 * z2 - 945) / 92160,
+    )
+    return sum(term / freedom**power for power, term in enumerate(terms))
+
+
+def mean_interval(
+    counts: Mapping[int, float], *, effective: float | None = None, mean: float | None = None, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Student's interval for the mean of values that are never negative, from their counts by bucket.
+
+    `mean` is the exact one where sums were kept; the buckets know it, and the spread, within 1 %. `effective` is Kish's
+    n where the counts are decayed. None below three effective values. Like every interval for a mean it is too short
+    where a tail is so heavy that the sample has not seen it yet.
+
+    >>> from mahavishnu.stats.sketch import bucket_of
+    >>> lo, hi = mean_interval({bucket_of(100.0): 50, bucket_of(200.0): 50}, mean=150)
+    >>> round(lo), round(hi)
+    (140, 160)
+    """
+    weight, middle, variance = moments(counts)
+    values = weight if effective is None else effective
+    if not (isfinite(values) and values >= FEWEST_FOR_A_MEAN):
+        return None
+    if mean is not None:
+        middle = mean
+    # Bessel's correction, by the number of values that the weights stand for.
+    half = t_for(confidence, values - 1) * sqrt(variance / (values - 1))
+    return max(0.0, middle - half), middle + half
