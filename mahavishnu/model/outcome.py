@@ -39,13 +39,15 @@ class Revision:
     """How an outcome changes the evidence of one (target, task type): worked out by the store as it is written.
 
     An outcome on an execution moves a success to a failure or back; one on a decision that was only routed adds a
-    sample. Written as differences, so that folding stays a sum and needs no order.
+    sample. Written as differences, so that folding stays a sum and needs no order. `of_us` is when the thing that it
+    revises began: a correction belongs to the day of what it corrects, not to the day on which it was learnt.
     """
 
     outcome_id: str
     target: str
     task_type: str
     at_us: int
+    of_us: int
     samples: int
     successes: int
     quality_samples: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from mahavishnu.model.scorecard import Scorecard
 
@@ -11,11 +12,28 @@ Key = tuple[str, str]
 """(target, task type)"""
 
 
+class SnapshotKind(StrEnum):
+    """Why a snapshot was published: new evidence, new orders as well, or back to an earlier one."""
+
+    FOLD = "fold"
+    RECALCULATION = "recalculation"
+    ROLLBACK = "rollback"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Every fact up to `cursor`, folded. Version 0 is the empty one that everybody starts from."""
+    """Every fact up to `cursor`, each day weighed as of `day`. Version 0 is the empty one that everybody starts from.
+
+    `orders` are the preference orders, task type by task type. `notes` say in words what changed against the version
+    before. `restored` is the version that a rollback points back to.
+    """
 
     version: int = 0
+    kind: SnapshotKind = SnapshotKind.FOLD
     cursor: int = 0
+    day: int = 0
     published_at_us: int = 0
     scorecards: Mapping[Key, Scorecard] = field(default_factory=dict)
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    restored: int | None = None

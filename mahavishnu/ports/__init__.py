@@ -3,14 +3,22 @@
 from mahavishnu.ports.adapters import Adapter, Call, Discovers, HostsWorkflows, Priced, RunRef, Streams
 from mahavishnu.ports.clock import Clock
 from mahavishnu.ports.policies import Policy
+from mahavishnu.ports.schedules import Scheduler, Upcoming
 from mahavishnu.ports.stores import (
+    Aggregates,
+    Alerts,
     Claim,
     Evidence,
     ExecutionQuery,
     Fact,
     Facts,
+    JobRun,
+    Jobs,
+    Keeping,
+    Kept,
     Keys,
     Presence,
+    Retention,
     Settlement,
     Snapshots,
     Store,
@@ -22,6 +30,8 @@ from mahavishnu.ports.trials import Program, TrialEngine, Tryable
 
 __all__ = [
     "Adapter",
+    "Aggregates",
+    "Alerts",
     "Call",
     "Claim",
     "Clock",
@@ -31,12 +41,18 @@ __all__ = [
     "Fact",
     "Facts",
     "HostsWorkflows",
+    "JobRun",
+    "Jobs",
+    "Keeping",
+    "Kept",
     "Keys",
     "Policy",
     "Presence",
     "Priced",
     "Program",
+    "Retention",
     "RunRef",
+    "Scheduler",
     "Settlement",
     "Snapshots",
     "Store",
@@ -45,5 +61,6 @@ __all__ = [
     "Targets",
     "TrialEngine",
     "Tryable",
+    "Upcoming",
     "Workflows",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from mahavishnu.model import Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.model import Daily, Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.model.alert import Alert, Watch
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 
 Fact = Decision | Execution | Outcome
@@ -30,7 +31,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """The end of a claimed run: after a success the key answers for ever, after anything else it is free again."""
+    """The end of a claimed run: after a success the key answers as long as raw facts are kept, else it is free."""
 
     key: str
     decision_id: str
@@ -51,8 +52,10 @@ class ExecutionQuery:
 class Facts(Protocol):
     """Append-only truth."""
 
-    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> None:
+    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
         """Returns when all of it is durable, in one transaction, in order. Idempotent by id; never blocks the loop.
+
+        What it returns is the position of the last fact: a snapshot whose cursor has reached it holds all of them.
 
         A second end of one execution is ignored: the first one stands. An outcome is turned into a Revision in the
         same transaction. Raises `UnknownName` for an outcome on an unknown decision, `InvalidOutcome` for one on a
@@ -121,9 +124,160 @@ class Snapshots(Protocol):
         """The newest one; the empty version 0 where none was published."""
         ...
 
+    async def newest_version(self) -> int:
+        """The version of `latest`, which is asked for every second and is not read as often."""
+        ...
+
     async def publish(self, snapshot: Snapshot) -> None:
         """Compare and set: raises `SnapshotConflict` unless `snapshot.version` is one above the newest."""
         ...
+
+    async def snapshot(self, version: int) -> Snapshot | None:
+        """An earlier one; None where there is none, or none any more."""
+        ...
+
+    async def snapshots(self, last: int) -> Sequence[Snapshot]:
+        """The newest first."""
+        ...
+
+
+class Aggregates(Protocol):
+    """What each UTC day added to each scorecard: sums of the facts up to a cursor, whatever the order they came in.
+
+    A fact belongs to the day on which its execution began, a Revision to the day of what it revises.
+    """
+
+    async def fold(self, limit: int = 10_000) -> int:
+        """Add the facts of the next `limit` positions to their days; returns how many positions that were, at last 0.
+
+        Rows and cursor are one transaction: no fact is left out or counted twice, however many fold at once, and
+        wherever they are killed.
+        """
+        ...
+
+    async def dailies(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
+        """The cursor, and the days up to it (from `since_day` on), by day, task type and target."""
+        ...
+
+    async def recomputed(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
+        """What `dailies` should say, worked out from every fact up to its cursor, wherever that is kept by now."""
+        ...
+
+    async def replace_dailies(self, cursor: int, dailies: Sequence[Daily], since_day: int | None = None) -> bool:
+        """Put these in the place of all days (from `since_day` on); False, and nothing done, if the cursor moved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """The newest run of a job: on its way until `ended_at_us`. `succeeded_at_us` is when any run last succeeded."""
+
+    name: str
+    run_id: str
+    started_at_us: int
+    ended_at_us: int | None
+    ok: bool | None
+    note: str
+    succeeded_at_us: int | None
+
+
+class Jobs(Protocol):
+    """Single flight: a job runs once at a time, over all processes."""
+
+    async def claim_job(self, name: str, lease_s: float) -> str | None:
+        """The id of a new run; None while another is on its way: one that has not ended, lives, and holds its lease."""
+        ...
+
+    async def extend_job(self, run_id: str, lease_s: float) -> bool:
+        """Hold on to it; False where the lease ran out and somebody else has claimed the job since."""
+        ...
+
+    async def finish_job(self, run_id: str, *, ok: bool, note: str) -> None:
+        """Somebody else's run, by now, is left alone."""
+        ...
+
+    async def jobs(self) -> Sequence[JobRun]:
+        """The newest run of each job, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How long what is kept, in days, and what share of the ordinary runs of a task type is kept whole.
+
+    A task type without a share of its own in `rates` is frequent from `frequent` executions a day on, of which
+    `frequent_rate` is kept, and otherwise kept whole.
+    """
+
+    hot_days: int = 3
+    raw_days: int = 90
+    aggregate_days: int = 365
+    frequent: int = 10_000
+    frequent_rate: float = 0.1
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.hot_days <= self.raw_days <= self.aggregate_days:
+            raise ValueError(
+                "hot_days must be 2 or more, raw_days no less than that, aggregate_days no less than those"
+            )
+        if not all(0 <= rate <= 1 for rate in (self.frequent_rate, *self.rates.values())):
+            raise ValueError("the shares that are kept must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What one step of retention did."""
+
+    what: str
+    day: int
+    rows: int = 0
+
+
+class Retention(Protocol):
+    """Old days move out of the way, and go when their time has come; every count and every sum stays what it was."""
+
+    async def retain(self, keeping: Keeping, today: int) -> Kept | None:
+        """Take the next step, which is one day's as a rule; None when there is none left.
+
+        Killed anywhere, it has either not begun or is finished by whoever takes the next step. Nothing moves that has
+        not been folded and published, or that still runs. One process at a time: claim a job around it.
+        """
+        ...
+
+
+class Alerts(Protocol):
+    """What was out of the ordinary, and how far the watching for it has come."""
+
+    async def watch(self) -> Watch:
+        """The newest one; an empty one, of revision 0, where nobody has watched yet."""
+        ...
+
+    async def keep_watch(self, before: Watch, after: Watch, alerts: Sequence[Alert]) -> bool:
+        """Go on from `before`, with the alerts that opened, got worse or are over, in one transaction.
+
+        False, and nothing kept, where somebody else went on from there. What people have done with an alert meanwhile
+        stands: one that they resolved stays resolved, one that they acknowledged stays acknowledged until it is over.
+        """
+        ...
+
+    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Sequence[Alert]:
+        """The newest first."""
+        ...
+
+    async def acknowledge_alert(self, alert_id: str, at_us: int) -> Alert:
+        """Somebody has seen it: open becomes acknowledged, and anything else stays. Raises `UnknownName`."""
+        ...
+
+    async def resolve_alert(self, alert_id: str, at_us: int) -> Alert:
+        """It is over, or what it is about is the ordinary now. Resolved stays resolved. Raises `UnknownName`."""
+        ...
+
+    async def untold_alerts(self) -> Sequence[Alert]:
+        """Those whose news the webhook has not been told, the oldest first."""
+        ...
+
+    async def alert_told(self, alert_id: str, news: str) -> None: ...
 
 
 class Targets(Protocol):
@@ -186,7 +340,7 @@ class StoreInfo:
     rows: Mapping[str, int]
 
 
-class Store(Facts, Keys, Presence, Snapshots, Targets, Workflows, Protocol):
+class Store(Facts, Keys, Presence, Snapshots, Aggregates, Jobs, Retention, Alerts, Targets, Workflows, Protocol):
     """Everything that outlives a process. `RepositoryError` and `InputError` are all that leaves it."""
 
     async def open(self) -> None:

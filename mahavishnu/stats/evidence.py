@@ -1,100 +1,271 @@
-"""Folding facts into scorecards, and reading estimates off them."""
+"""Folding facts into scorecards, weighing days, and reading estimates off what comes of it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from functools import lru_cache
+from math import fsum
+from typing import TypeVar
 
-from mahavishnu.model import NO_EVIDENCE, Estimate, Execution, Revision, Scorecard, Status
+from mahavishnu.model import NO_EVIDENCE, Daily, Estimate, Execution, Revision, Scorecard, Status, day_of
 from mahavishnu.stats.intervals import wilson
 from mahavishnu.stats.sketch import bucket_of, quantiles
 
-_SUMS = tuple(
-    each.name for each in fields(Scorecard) if each.name not in ("target", "task_type", "latency", "last_at_us")
-)
+K = TypeVar("K")
+
+COUNTS = ("latency", "cost", "errors")
+"""The parts of a scorecard that count by bucket or by code."""
+
+SUMS = tuple(each.name for each in fields(Scorecard) if each.name not in ("target", "task_type", *COUNTS, "last_at_us"))
+"""The parts of a scorecard that are one number each, and add up."""
+
+_WEIGHED = tuple(name for name in SUMS if name != "squares")
 
 PPM = 1_000_000
 """Qualities are summed as whole millionths, so that no order of summation can change the sum."""
+
+
+_bucket_of_cost = lru_cache(maxsize=65_536)(bucket_of)
+"""Prices come again and again; times do not."""
 
 
 def quality_ppm(quality: float) -> int:
     return round(quality * PPM)
 
 
-def fold_execution(card: Scorecard, execution: Execution) -> Scorecard:
-    """The card with one ended execution added."""
-    status = execution.status
-    counts = status.counts
-    succeeded = status is Status.SUCCEEDED
-    latency = card.latency
-    if succeeded and execution.latency_us is not None:
-        bucket = bucket_of(execution.latency_us / 1000)
-        latency = {**latency, bucket: latency.get(bucket, 0) + 1}
-    rated = execution.quality is not None
-    return replace(
-        card,
-        samples=card.samples + counts,
-        successes=card.successes + succeeded,
-        timed_out=card.timed_out + (status is Status.TIMED_OUT),
-        lost=card.lost + (status is Status.LOST),
-        refused=card.refused + (status is Status.REFUSED),
-        cancelled=card.cancelled + (status is Status.CANCELLED),
-        cost_micros=card.cost_micros + (execution.cost_micros if counts else 0),
-        cost_samples=card.cost_samples + counts,
-        quality_ppm=card.quality_ppm + (quality_ppm(execution.quality) if execution.quality is not None else 0),
-        quality_samples=card.quality_samples + rated,
-        latency=latency,
-        last_at_us=max(card.last_at_us, execution.ended_at_us or 0),
-    )
+def latency_bucket(execution: Execution) -> int | None:
+    """The bucket that an execution is counted in by its latency; None where it is not."""
+    if execution.status is not Status.SUCCEEDED or execution.latency_us is None:
+        return None
+    return bucket_of(execution.latency_us / 1000)
 
 
-def fold_revision(card: Scorecard, revision: Revision) -> Scorecard:
-    """The card with one outcome's change added."""
-    return replace(
-        card,
-        samples=card.samples + revision.samples,
-        successes=card.successes + revision.successes,
-        quality_ppm=card.quality_ppm + revision.quality_ppm,
-        quality_samples=card.quality_samples + revision.quality_samples,
-        last_at_us=max(card.last_at_us, revision.at_us),
-    )
+def cost_bucket(execution: Execution) -> int | None:
+    """The bucket that an execution is counted in by its cost; None where it is not."""
+    return _bucket_of_cost(execution.cost_micros) if execution.status.counts else None
+
+
+def day_of_fact(fact: Execution | Revision) -> int:
+    """The UTC day that a fact is evidence of: on which the execution began, or what the revision revises."""
+    return day_of(fact.of_us if isinstance(fact, Revision) else fact.started_at_us)
+
+
+class Tally:
+    """A scorecard that is being added to, in place: folding one fact costs about a microsecond."""
+
+    __slots__ = (*SUMS, *COUNTS, "last_at_us")
+
+    samples: float
+    successes: float
+    failed: float
+    timed_out: float
+    lost: float
+    refused: float
+    cancelled: float
+    squares: float
+    cost_micros: float
+    cost_samples: float
+    spent_micros: float
+    latency_us: float
+    queries: float
+    input_tokens: float
+    cached_tokens: float
+    output_tokens: float
+    quality_ppm: float
+    quality_samples: float
+    latency: dict[int, float]
+    cost: dict[int, float]
+    errors: dict[str, float]
+    last_at_us: int
+
+    def __init__(self, card: Scorecard | None = None) -> None:
+        for name in SUMS:
+            setattr(self, name, 0 if card is None else getattr(card, name))
+        self.latency = {} if card is None else dict(card.latency)
+        self.cost = {} if card is None else dict(card.cost)
+        self.errors = {} if card is None else dict(card.errors)
+        self.last_at_us = 0 if card is None else card.last_at_us
+
+    def add(self, fact: Execution | Revision) -> None:
+        if isinstance(fact, Revision):
+            self.revise(fact.at_us, fact.samples, fact.successes, fact.quality_samples, fact.quality_ppm)
+            return
+        usage, quality = fact.usage, fact.quality
+        self.count(
+            fact.status,
+            fact.ended_at_us or 0,
+            fact.latency_us,
+            latency_bucket(fact),
+            fact.cost_micros,
+            cost_bucket(fact),
+            None if quality is None else quality_ppm(quality),
+            fact.error_code,
+        )
+        if usage.queries:
+            self.queries += usage.queries
+        if usage.input_tokens or usage.cached_tokens or usage.output_tokens:
+            self.count_tokens(usage.input_tokens, usage.cached_tokens, usage.output_tokens)
+
+    def count(
+        self,
+        status: Status,
+        ended_at_us: int,
+        latency_us: int | None,
+        latency_bucket: int | None,
+        cost_micros: int,
+        cost_bucket: int | None,
+        quality: int | None,
+        error_code: str | None,
+    ) -> None:
+        """One ended execution, by the figures that are kept of it; its buckets are None where it is not counted."""
+        self.spent_micros += cost_micros
+        if cost_bucket is not None:
+            self.samples += 1
+            self.squares += 1
+            self.cost_samples += 1
+            self.cost_micros += cost_micros
+            self.cost[cost_bucket] = self.cost.get(cost_bucket, 0) + 1
+        if status is Status.SUCCEEDED:
+            self.successes += 1
+            if latency_bucket is not None:
+                self.latency_us += latency_us or 0
+                self.latency[latency_bucket] = self.latency.get(latency_bucket, 0) + 1
+        else:
+            self._count_ending(status)
+        if quality is not None:
+            self.quality_ppm += quality
+            self.quality_samples += 1
+        if error_code is not None:
+            self.errors[error_code] = self.errors.get(error_code, 0) + 1
+        if ended_at_us > self.last_at_us:
+            self.last_at_us = ended_at_us
+
+    def count_tokens(self, fresh: int, cached: int, output: int) -> None:
+        self.input_tokens += fresh
+        self.cached_tokens += cached
+        self.output_tokens += output
+
+    def revise(self, at_us: int, samples: int, successes: int, rated: int, ppm: int) -> None:
+        """One revision, by the differences that it makes."""
+        self.samples += samples
+        self.squares += samples
+        self.successes += successes
+        self.quality_samples += rated
+        self.quality_ppm += ppm
+        self.last_at_us = max(self.last_at_us, at_us)
+
+    def add_card(self, card: Scorecard, weight: float = 1) -> None:
+        """A whole card, weighed: its squares by the square of the weight."""
+        for name in _WEIGHED:
+            if found := getattr(card, name):
+                setattr(self, name, getattr(self, name) + weight * found)
+        self.squares += weight * weight * card.squares
+        _add_counts(self.latency, card.latency, weight)
+        _add_counts(self.cost, card.cost, weight)
+        _add_counts(self.errors, card.errors, weight)
+        self.last_at_us = max(self.last_at_us, card.last_at_us)
+
+    def card(self, target: str, task_type: str) -> Scorecard:
+        """What was added up to now, as a scorecard of its own. Counts that came out as nothing are left out."""
+        return Scorecard(
+            target=target,
+            task_type=task_type,
+            latency=_something(self.latency),
+            cost=_something(self.cost),
+            errors=_something(self.errors),
+            last_at_us=self.last_at_us,
+            **{name: getattr(self, name) for name in SUMS},
+        )
+
+    def _count_ending(self, status: Status) -> None:
+        if status is Status.FAILED:
+            self.failed += 1
+        elif status is Status.TIMED_OUT:
+            self.timed_out += 1
+        elif status is Status.LOST:
+            self.lost += 1
+        elif status is Status.REFUSED:
+            self.refused += 1
+        elif status is Status.CANCELLED:
+            self.cancelled += 1
 
 
 def fold(card: Scorecard | None, fact: Execution | Revision) -> Scorecard:
     """The card with one fact added; a new card where there was none. Commutes: the order of facts does not matter."""
-    if card is None:
-        card = Scorecard(target=fact.target, task_type=fact.task_type)
-    return fold_execution(card, fact) if isinstance(fact, Execution) else fold_revision(card, fact)
+    tally = Tally(card)
+    tally.add(fact)
+    return tally.card(fact.target, fact.task_type)
 
 
-def merged(cards: Iterable[Scorecard]) -> Scorecard:
+def merged(cards: Iterable[Scorecard], target: str = "", task_type: str = "") -> Scorecard:
     """One card for all of these, as if they were one target: cards are sums, so it is their sum."""
-    cards = list(cards)
-    latency: Counter[int] = Counter()
+    total = Tally()
     for card in cards:
-        latency.update(card.latency)
-    sums = {name: sum(getattr(card, name) for card in cards) for name in _SUMS}
-    newest = max((card.last_at_us for card in cards), default=0)
-    return Scorecard(target="", task_type="", latency=latency, last_at_us=newest, **sums)
+        total.add_card(card)
+    return total.card(target, task_type)
+
+
+def weighed(days: Iterable[Daily], today: int, gamma: float, target: str, task_type: str) -> Scorecard:
+    """One card for these days, each weighed by γ to the power of its age in days.
+
+    The sums of a day come from whole numbers and are added oldest day first, so that whoever works it out, and however
+    often, gets the same floats. A day of today (or, by a wrong clock, of later) weighs 1, which leaves numbers whole.
+
+    >>> one = Scorecard(target="a", task_type="t", samples=10, successes=9, squares=10)
+    >>> card = weighed([Daily(day=6, card=one), Daily(day=7, card=one)], 7, 0.5, "a", "t")
+    >>> card.samples, card.successes, card.squares
+    (15.0, 13.5, 12.5)
+    """
+    total = Tally()
+    for each in sorted(days, key=_day):
+        age = today - each.day
+        weight = 1 if age <= 0 or gamma == 1 else gamma**age
+        total.add_card(each.card, weight)
+    return total.card(target, task_type)
 
 
 def estimate(card: Scorecard) -> Estimate:
-    """What a card says. A rate is successes over everything that says something about the target."""
-    if not card.samples and not card.quality_samples:
+    """What a card says. A rate is successes over everything that says something about the target.
+
+    The interval of a rate stands on Kish's effective number of samples, (Σw)²/Σw² (L. Kish, Survey Sampling, 1965,
+    §11.7), which is the number of samples as long as all of them weigh the same.
+    """
+    if card.samples <= 0 and card.quality_samples <= 0:
         return replace(NO_EVIDENCE, last_at_us=card.last_at_us)
-    lo, hi = wilson(card.successes, card.samples)
+    samples = max(card.samples, 0)
+    successes = min(max(card.successes, 0), samples)
+    effective = samples * samples / card.squares if card.squares > 0 else 0.0
+    scale = effective / samples if samples else 0.0
+    lo, hi = wilson(successes * scale, samples * scale)
     p50, p95, p99 = quantiles(card.latency, (0.50, 0.95, 0.99))
+    # Exact whatever the order: a card that was read back has its buckets in another one.
+    timed = fsum(card.latency.values())
     return Estimate(
-        samples=card.samples,
-        successes=card.successes,
-        rate=card.successes / card.samples if card.samples else None,
+        samples=samples,
+        effective=effective,
+        successes=successes,
+        rate=successes / samples if samples else None,
         wilson_lo=lo,
         wilson_hi=hi,
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
-        mean_cost_micros=card.cost_micros / card.cost_samples if card.cost_samples else None,
-        quality=card.quality_ppm / card.quality_samples / PPM if card.quality_samples else None,
+        mean_latency_ms=card.latency_us / timed / 1000 if timed > 0 else None,
+        mean_cost_micros=card.cost_micros / card.cost_samples if card.cost_samples > 0 else None,
+        quality=card.quality_ppm / card.quality_samples / PPM if card.quality_samples > 0 else None,
         last_at_us=card.last_at_us,
     )
+
+
+def _add_counts(total: dict[K, float], counts: Mapping[K, float], weight: float) -> None:
+    for key, count in counts.items():
+        total[key] = total.get(key, 0) + weight * count
+
+
+def _something(counts: Mapping[K, float]) -> dict[K, float]:
+    return {key: count for key, count in counts.items() if count}
+
+
+def _day(daily: Daily) -> int:
+    return daily.day

@@ -31,7 +31,7 @@ class Scoring:
             raise ValueError("min_samples must be at least 1")
 
     def trusts(self, estimate: Estimate) -> bool:
-        return estimate.samples >= self.min_samples
+        return estimate.effective >= self.min_samples
 
     def speed(self, estimate: Estimate) -> float:
         """0 to 1 by the median latency of the successes; nothing that never succeeded is fast.

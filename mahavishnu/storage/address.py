@@ -34,6 +34,12 @@ class Address:
     def path(self) -> Path:
         return Path(self.url.database or "")
 
+    @property
+    def lake(self) -> Path:
+        """Where its lake is unless the settings say otherwise: beside the file, or in the working directory."""
+        name = self.path.stem or "mahavishnu"
+        return self.path.with_name(f"{name}-lake") if self.is_sqlite else Path(f"{name}-lake")
+
     def unavailable(self, problem: str) -> StoreUnavailable:
         return StoreUnavailable(url=self.shown, problem=problem)
 
@@ -75,6 +81,21 @@ def parse(url: str) -> Address:
     if parsed.host or not parsed.database or parsed.database == ":memory:":
         raise address.unavailable("it names no file; write sqlite:///file.db, or memory: to keep nothing")
     return address
+
+
+def wherever(url: str) -> str:
+    """The URL as it means the same store in every folder of this machine.
+
+    >>> wherever("postgresql://ada@host/db")
+    'postgresql://ada@host/db'
+    >>> wherever("sqlite:////var/lib/m.db")
+    'sqlite:////var/lib/m.db'
+    """
+    address = parse(url)
+    if not address.is_sqlite:
+        return url
+    file = address.url.set(drivername="sqlite", database=str(address.path.absolute()))
+    return file.render_as_string(hide_password=False)
 
 
 def check_file(address: Address) -> None:

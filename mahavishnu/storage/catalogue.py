@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text
 
 from mahavishnu.errors import SnapshotConflict, TargetExists, UnknownName
 from mahavishnu.model import Snapshot, Target
-from mahavishnu.storage.documents import scorecards_json, snapshot_of, target_json, target_of
+from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json, target_of
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import snapshots, switches, targets
 from mahavishnu.storage.transaction import Transaction
@@ -35,7 +36,21 @@ def unknown_target(name: str, known: Iterable[str]) -> UnknownName:
 
 def latest_snapshot(connection: Connection) -> Snapshot:
     row = connection.execute(_NEWEST).first()
-    return Snapshot() if row is None else snapshot_of(row.version, row.cursor, row.published_at_us, row.body)
+    return Snapshot() if row is None else _snapshot_of(row)
+
+
+def newest_version(connection: Connection) -> int:
+    return int(connection.execute(_NEWEST_VERSION).scalar_one())
+
+
+def snapshot_at(connection: Connection, version: int) -> Snapshot | None:
+    row = connection.execute(select(snapshots).where(snapshots.c.version == version)).first()
+    return None if row is None else _snapshot_of(row)
+
+
+def newest_snapshots(connection: Connection, last: int) -> list[Snapshot]:
+    newest = select(snapshots).order_by(snapshots.c.version.desc()).limit(max(last, 0))
+    return [_snapshot_of(row) for row in connection.execute(newest)]
 
 
 def publish_snapshot(transaction: Transaction, snapshot: Snapshot) -> None:
@@ -47,7 +62,8 @@ def publish_snapshot(transaction: Transaction, snapshot: Snapshot) -> None:
             "version": snapshot.version,
             "cursor": snapshot.cursor,
             "published_at_us": snapshot.published_at_us,
-            "body": scorecards_json(snapshot),
+            "body": snapshot_json(snapshot),
+            "kind": snapshot.kind.value,
         },
     )
 
@@ -82,3 +98,7 @@ def switch_target(transaction: Transaction, name: str, enabled: bool) -> None:
 
 def _names(transaction: Transaction) -> list[str]:
     return [unescaped(row.name) for row in transaction.find(_NAMES)]
+
+
+def _snapshot_of(row: Row[Any]) -> Snapshot:
+    return snapshot_of(row.version, row.cursor, row.published_at_us, row.body)

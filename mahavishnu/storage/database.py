@@ -32,20 +32,21 @@ class Database:
         if address.is_sqlite:
             check_file(address)
         self.engine = _engine(address)
-        self._driver_error = self.engine.dialect.loaded_dbapi.Error
+        self.driver_error = self.engine.dialect.loaded_dbapi.Error
         self._mark = "?" if address.is_sqlite else "%s"
         # Statements of every transaction, ready for the driver: building them each time would cost more than the disk.
         self.count_on = f"UPDATE counter SET value = value + {self._mark}"  # noqa: S608
         self.inserts = {table.name: self._insert(table) for table in metadata.sorted_tables}
+        self.copies = {} if address.is_sqlite else {table.name: self._copy(table) for table in metadata.sorted_tables}
 
     @contextmanager
     def driver_errors(self) -> Iterator[None]:
         """What the driver raises by itself, as SQLAlchemy would have raised it."""
         try:
             yield
-        except self._driver_error as error:
+        except self.driver_error as error:
             broken = self.engine.dialect.is_disconnect(error, None, None)
-            raise DBAPIError.instance(None, None, error, self._driver_error, connection_invalidated=broken) from error
+            raise DBAPIError.instance(None, None, error, self.driver_error, connection_invalidated=broken) from error
 
     def connect_to_write(self) -> Connection:
         return self.engine.connect().execution_options(writes=True)
@@ -85,6 +86,10 @@ class Database:
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             return query(connection)
+
+    def _copy(self, table: Table) -> str:
+        quote = self.engine.dialect.identifier_preparer.quote
+        return f"COPY {quote(table.name)} ({', '.join(quote(column.name) for column in table.columns)}) FROM STDIN"
 
     def _insert(self, table: Table) -> str:
         quote = self.engine.dialect.identifier_preparer.quote

@@ -8,10 +8,11 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
-from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, Target, Task
+from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, SnapshotKind, Target, Task, day_of
+from mahavishnu.stats.evidence import COUNTS
 
 _RATES = tuple(each.name for each in fields(CostModel) if each.name.endswith("_usd"))
-_PLAIN_CARD = tuple(each.name for each in fields(Scorecard) if each.name != "latency")
+_PLAIN_CARD = tuple(each.name for each in fields(Scorecard) if each.name not in ("target", "task_type", *COUNTS))
 
 
 def task_json(task: Task) -> str:
@@ -89,21 +90,64 @@ def target_of(text: str) -> Target:
     return Target(**found)
 
 
-def scorecards_json(snapshot: Snapshot) -> str:
-    return json.dumps([_card(card) for card in snapshot.scorecards.values()])
-
-
-def snapshot_of(version: int, cursor: int, published_at_us: int, body: str) -> Snapshot:
-    cards = (Scorecard(**{**each, "latency": dict(each["latency"])}) for each in json.loads(body))
-    return Snapshot(
-        version=version,
-        cursor=cursor,
-        published_at_us=published_at_us,
-        scorecards={(card.target, card.task_type): card for card in cards},
+def snapshot_json(snapshot: Snapshot) -> str:
+    """Everything of a snapshot that has no column of its own."""
+    return json.dumps(
+        {
+            "kind": snapshot.kind.value,
+            "day": snapshot.day,
+            "cards": [_card(card) for card in snapshot.scorecards.values()],
+            "orders": {task_type: list(order) for task_type, order in snapshot.orders.items()},
+            "notes": list(snapshot.notes),
+            "restored": snapshot.restored,
+        }
     )
 
 
+def snapshot_of(version: int, cursor: int, published_at_us: int, body: str) -> Snapshot:
+    found = json.loads(body)
+    if isinstance(found, list):
+        found = {"kind": "fold", "day": day_of(published_at_us), "cards": [_completed(each) for each in found]}
+    cards = [_card_of(each) for each in found["cards"]]
+    return Snapshot(
+        version=version,
+        kind=SnapshotKind(found["kind"]),
+        cursor=cursor,
+        day=found["day"],
+        published_at_us=published_at_us,
+        scorecards={(card.target, card.task_type): card for card in cards},
+        orders={task_type: tuple(order) for task_type, order in found.get("orders", {}).items()},
+        notes=tuple(found.get("notes", ())),
+        restored=found.get("restored"),
+    )
+
+
+def scorecard_json(card: Scorecard) -> str:
+    return json.dumps(_card(card))
+
+
+def scorecard_of(text: str) -> Scorecard:
+    return _card_of(json.loads(text))
+
+
 def _card(card: Scorecard) -> dict[str, Any]:
+    """What is not zero: most cards have never seen most of what can happen."""
+    plain = {name: value for name in _PLAIN_CARD if (value := getattr(card, name))}
     # Buckets are pairs, because the keys of a JSON object would come back as text.
-    plain = {name: getattr(card, name) for name in _PLAIN_CARD}
-    return {**plain, "latency": sorted(card.latency.items())}
+    pairs = {name: sorted(found.items()) for name in COUNTS if (found := getattr(card, name))}
+    return {"target": card.target, "task_type": card.task_type, **plain, **pairs}
+
+
+def _card_of(found: dict[str, Any]) -> Scorecard:
+    return Scorecard(**{**found, **{name: dict(found[name]) for name in COUNTS if name in found}})
+
+
+def _completed(card: dict[str, Any]) -> dict[str, Any]:
+    """A card from before there were sums of everything: what can be said of the rest is said."""
+    others = card["successes"] + card["timed_out"] + card["lost"]
+    return {
+        **card,
+        "failed": max(card["samples"] - others, 0),
+        "squares": card["samples"],
+        "spent_micros": card["cost_micros"],
+    }

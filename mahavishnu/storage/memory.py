@@ -4,59 +4,46 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
-from typing import TypeVar
 
 from mahavishnu.errors import SnapshotConflict, StoreUnavailable, TargetExists
-from mahavishnu.model import Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.model import Daily, Decision, Execution, Outcome, Snapshot, Target
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
-from mahavishnu.ports import Claim, Clock, Evidence, ExecutionQuery, Fact, Settlement, StoreInfo
+from mahavishnu.ports import (
+    Claim,
+    Clock,
+    Evidence,
+    ExecutionQuery,
+    Fact,
+    JobRun,
+    Keeping,
+    Kept,
+    Settlement,
+    StoreInfo,
+)
 from mahavishnu.storage.catalogue import unknown_target
-from mahavishnu.storage.documents import scorecards_json, snapshot_of, target_json, target_of
-from mahavishnu.storage.keys import Holding, answer
-from mahavishnu.storage.memory_workflows import WorkflowMemory
+from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json, target_of
+from mahavishnu.storage.keys import answer
+from mahavishnu.storage.memory_aggregates import recomputed
+from mahavishnu.storage.memory_alerts import AlertMemory, MemoryAlerts
+from mahavishnu.storage.memory_facts import (
+    Held,
+    Memory,
+    add_fact,
+    announced,
+    evidence_between,
+    holding_of,
+    matches,
+    position_of,
+    settle_key,
+)
 from mahavishnu.storage.presence import lost
-from mahavishnu.storage.recording import unknown_decision
-from mahavishnu.storage.revising import revise, still_running
-from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, decision_of, decision_row, end_row, ended_of, not_plain_json
-
-T = TypeVar("T")
+from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 
 URL = "memory:"
 
 
-@dataclass(slots=True)
-class _Held:
-    """A key that was claimed."""
-
-    fingerprint: str
-    decision_id: str
-    process_id: str
-    succeeded: bool = False
-
-
-@dataclass(slots=True)
-class Memory:
-    """What stores in memory share: two stores on one Memory see each other as two processes on one database would."""
-
-    position: int = 0
-    decisions: dict[str, Decision] = field(default_factory=dict)
-    starts: dict[str, Execution] = field(default_factory=dict)
-    run_ids: dict[str, str] = field(default_factory=dict)
-    ends: dict[str, Execution] = field(default_factory=dict)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    evidence: list[tuple[int, Evidence]] = field(default_factory=list)
-    keys: dict[str, _Held] = field(default_factory=dict)
-    processes: set[str] = field(default_factory=set)
-    snapshot: Snapshot = field(default_factory=Snapshot)
-    targets: dict[str, Target] = field(default_factory=dict)
-    switches: dict[str, bool] = field(default_factory=dict)
-    workflows: WorkflowMemory = field(default_factory=WorkflowMemory)
-
-
-class MemoryStore:
+class MemoryStore(MemoryAlerts):
     """Keeps nothing once its Memory is gone. What is read back is a copy, as it would be from a database."""
 
     def __init__(self, clock: Clock, memory: Memory | None = None) -> None:
@@ -90,13 +77,13 @@ class MemoryStore:
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
-    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> None:
+    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
         kept = self._ready()
         undo: list[Callable[[], object]] = []
         try:
             for fact in facts:
                 kept.position += 1
-                _add(kept, fact, undo)
+                add_fact(kept, fact, undo)
         except BaseException as error:
             for step in reversed(undo):
                 step()
@@ -104,7 +91,8 @@ class MemoryStore:
                 raise StoreUnavailable(url=URL, problem=not_plain_json(error)) from error
             raise
         if settle is not None:
-            _settle(kept, settle)
+            settle_key(kept, settle)
+        return kept.position
 
     async def newest(self) -> int:
         return self._ready().position
@@ -114,14 +102,14 @@ class MemoryStore:
     ) -> AsyncIterator[tuple[int, Evidence]]:
         kept = self._ready()
         until = kept.position if upto is None else min(kept.position, upto)
-        place = bisect_right(kept.evidence, since, key=_position)
+        place = bisect_right(kept.evidence, since, key=position_of)
         while place < len(kept.evidence) and kept.evidence[place][0] <= until:
             position, found = kept.evidence[place]
             place += 1
             if not isinstance(found, Execution):
                 yield position, found
             elif found.process_id != besides:
-                yield position, _announced(kept, found)
+                yield position, announced(kept, found)
 
     async def decision(self, decision_id: str) -> Decision | None:
         return self._ready().decisions.get(decision_id)
@@ -133,11 +121,11 @@ class MemoryStore:
     async def execution(self, execution_id: str) -> Execution | None:
         kept = self._ready()
         found = kept.ends.get(execution_id) or kept.starts.get(execution_id)
-        return None if found is None else _announced(kept, found)
+        return None if found is None else announced(kept, found)
 
     async def executions(self, query: ExecutionQuery) -> Sequence[Execution]:
         kept = self._ready()
-        found = [_announced(kept, each) for each in ({**kept.starts, **kept.ends}).values() if _matches(each, query)]
+        found = [announced(kept, each) for each in ({**kept.starts, **kept.ends}).values() if matches(each, query)]
         found.sort(key=lambda each: each.id, reverse=True)
         return found if query.last is None else found[: max(query.last, 0)]
 
@@ -148,14 +136,14 @@ class MemoryStore:
 
     async def claim(self, key: str, fingerprint: str, decision_id: str) -> Claim:
         kept = self._ready()
-        holding = _holding(kept, key)
+        holding = holding_of(kept, key)
         if holding is not None:
             return answer(key, fingerprint, decision_id, holding)
-        kept.keys[key] = _Held(fingerprint, decision_id, self._process_id)
+        kept.keys[key] = Held(fingerprint, decision_id, self._process_id)
         return Claim(decision_id=decision_id, mine=True, over=False)
 
     async def holder(self, key: str) -> Claim | None:
-        holding = _holding(self._ready(), key)
+        holding = holding_of(self._ready(), key)
         return None if holding is None else Claim(decision_id=holding.decision_id, mine=False, over=holding.over)
 
     @property
@@ -166,7 +154,7 @@ class MemoryStore:
         kept = self._ready()
         now_us = self._clock.now_us()
         gone = [
-            lost(_announced(kept, start), f"store {start.process_id} in memory", now_us)
+            lost(announced(kept, start), f"store {start.process_id} in memory", now_us)
             for start in kept.starts.values()
             if start.id not in kept.ends and start.process_id not in kept.processes
         ]
@@ -176,15 +164,68 @@ class MemoryStore:
     # -- what may change -----------------------------------------------------------------------------------------------
 
     async def latest(self) -> Snapshot:
-        return self._ready().snapshot
+        return self._ready().snapshots[-1]
+
+    async def newest_version(self) -> int:
+        return (await self.latest()).version
 
     async def publish(self, snapshot: Snapshot) -> None:
         kept = self._ready()
-        if snapshot.version != kept.snapshot.version + 1:
+        if snapshot.version != kept.snapshots[-1].version + 1:
             raise SnapshotConflict(version=snapshot.version)
-        kept.snapshot = snapshot_of(
-            snapshot.version, snapshot.cursor, snapshot.published_at_us, scorecards_json(snapshot)
-        )
+        copy = snapshot_of(snapshot.version, snapshot.cursor, snapshot.published_at_us, snapshot_json(snapshot))
+        kept.snapshots.append(copy)
+
+    async def snapshot(self, version: int) -> Snapshot | None:
+        return next((each for each in self._ready().snapshots[1:] if each.version == version), None)
+
+    async def snapshots(self, last: int) -> Sequence[Snapshot]:
+        return self._ready().snapshots[:0:-1][: max(last, 0)]
+
+    # -- aggregates, jobs and retention --------------------------------------------------------------------------------
+
+    async def fold(self, limit: int = 10_000) -> int:
+        kept = self._ready()
+        since = kept.aggregates.cursor
+        upto = min(since + max(limit, 1), kept.position)
+        kept.aggregates.add(evidence_between(kept, since, upto), upto)
+        return upto - since
+
+    async def dailies(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
+        aggregates = self._ready().aggregates
+        return aggregates.cursor, aggregates.since(since_day)
+
+    async def recomputed(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
+        kept = self._ready()
+        cursor = kept.aggregates.cursor
+        return cursor, recomputed(evidence_between(kept, 0, cursor), since_day)
+
+    async def replace_dailies(self, cursor: int, dailies: Sequence[Daily], since_day: int | None = None) -> bool:
+        aggregates = self._ready().aggregates
+        if aggregates.cursor != cursor:
+            return False
+        aggregates.replace(dailies, since_day)
+        return True
+
+    async def claim_job(self, name: str, lease_s: float) -> str | None:
+        kept, run_id = self._ready(), self._clock.new_id()
+        lives = kept.processes.__contains__
+        return kept.jobs.claim(name, run_id, self._process_id, self._clock.now_us(), round(lease_s * 1e6), lives)
+
+    async def extend_job(self, run_id: str, lease_s: float) -> bool:
+        return self._ready().jobs.extend(run_id, self._clock.now_us() + round(lease_s * 1e6))
+
+    async def finish_job(self, run_id: str, *, ok: bool, note: str) -> None:
+        self._ready().jobs.finish(run_id, self._clock.now_us(), ok, note)
+
+    async def jobs(self) -> Sequence[JobRun]:
+        return self._ready().jobs.newest()
+
+    async def retain(self, keeping: Keeping, today: int) -> Kept | None:
+        """Nothing to do: all of it goes with the Memory, which holds no more than a process does."""
+        del keeping, today
+        self._ready()
+        return None
 
     async def targets(self) -> Sequence[Target]:
         return list(self._ready().targets.values())
@@ -231,101 +272,10 @@ class MemoryStore:
     async def cancel_requested(self, run_id: str) -> bool:
         return self._ready().workflows.cancel_requested(run_id)
 
+    def _kept_alerts(self) -> AlertMemory:
+        return self._ready().alerts
+
     def _ready(self) -> Memory:
         if self._process_id not in self._all.processes:
             raise StoreUnavailable(url=URL, problem="it is not open; await its open() first")
         return self._all
-
-
-def _add(kept: Memory, fact: Fact, undo: list[Callable[[], object]]) -> None:
-    match fact:
-        case Decision():
-            _put(kept.decisions, fact.id, decision_of(decision_row(0, fact)), undo)
-        case Execution():
-            _add_execution(kept, fact, undo)
-        case Outcome():
-            _add_outcome(kept, fact, undo)
-
-
-def _add_execution(kept: Memory, execution: Execution, undo: list[Callable[[], object]]) -> None:
-    if execution.status.ended:
-        end = ended_of(end_row(0, execution), None)
-        if _put(kept.ends, end.id, end, undo):
-            _add_evidence(kept, end, undo)
-        return
-    _put(kept.starts, execution.id, replace(execution, run_id=None), undo)
-    if execution.run_id is not None:
-        _put(kept.run_ids, execution.id, execution.run_id, undo)
-
-
-def _add_outcome(kept: Memory, outcome: Outcome, undo: list[Callable[[], object]]) -> None:
-    decision = kept.decisions.get(outcome.decision_id)
-    if decision is None:
-        raise unknown_decision(outcome.decision_id)
-    if outcome.id in kept.outcomes:
-        return
-    started = (each.id for each in kept.starts.values() if each.decision_id == decision.id)
-    if any(each not in kept.ends for each in started):
-        raise still_running(outcome)
-    ended = [each for each in kept.ends.values() if each.decision_id == decision.id]
-    same = {each.id for each in kept.outcomes.values() if each.decision_id == decision.id}
-    earlier = [each for _, each in kept.evidence if isinstance(each, Revision) and each.outcome_id in same]
-    revision = revise(outcome, decision, ended, earlier)
-    _put(kept.outcomes, outcome.id, outcome, undo)
-    if revision is not None:
-        _add_evidence(kept, revision, undo)
-
-
-def _add_evidence(kept: Memory, found: Evidence, undo: list[Callable[[], object]]) -> None:
-    kept.evidence.append((kept.position, found))
-    undo.append(kept.evidence.pop)
-
-
-def _put(kept: dict[str, T], id_: str, fact: T, undo: list[Callable[[], object]]) -> bool:
-    """Keep a fact under its id, unless there is one: the first stands."""
-    if id_ in kept:
-        return False
-    kept[id_] = fact
-    undo.append(partial(kept.pop, id_))
-    return True
-
-
-def _announced(kept: Memory, execution: Execution) -> Execution:
-    """The execution with the run id that was announced for it, where its end brought none."""
-    run_id = kept.run_ids.get(execution.id)
-    return execution if run_id is None or execution.run_id is not None else replace(execution, run_id=run_id)
-
-
-def _matches(execution: Execution, query: ExecutionQuery) -> bool:
-    return (
-        query.decision_id in (None, execution.decision_id)
-        and query.target in (None, execution.target)
-        and query.task_type in (None, execution.task_type)
-        and query.status in (None, execution.status)
-    )
-
-
-def _holding(kept: Memory, key: str) -> Holding | None:
-    held = kept.keys.get(key)
-    if held is None:
-        return None
-    over = held.succeeded or any(
-        each.decision_id == held.decision_id and each.status is Status.SUCCEEDED for each in kept.ends.values()
-    )
-    if not over and held.process_id not in kept.processes:
-        return None
-    return Holding(decision_id=held.decision_id, fingerprint=held.fingerprint, over=over)
-
-
-def _settle(kept: Memory, settle: Settlement) -> None:
-    held = kept.keys.get(settle.key)
-    if held is None or held.decision_id != settle.decision_id:
-        return
-    if settle.succeeded:
-        held.succeeded = True
-    elif not held.succeeded:
-        del kept.keys[settle.key]
-
-
-def _position(found: tuple[int, Evidence]) -> int:
-    return found[0]

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from mahavishnu.errors import InvalidOutcome
 from mahavishnu.model import Decision, Execution, Outcome, Revision, Status
 from mahavishnu.stats.evidence import quality_ppm
+
+
+@dataclass(slots=True)
+class Past:
+    """What is kept elsewhere of a decision, as far as an outcome on it has to know: the oldest first."""
+
+    decision: Decision | None = None
+    ended: list[Execution] = field(default_factory=list)
+    outcomes: list[tuple[Outcome, Revision | None]] = field(default_factory=list)
 
 
 def still_running(outcome: Outcome) -> InvalidOutcome:
@@ -50,6 +60,7 @@ def revise(
         target=target,
         task_type=decision.task.type,
         at_us=outcome.at_us,
+        of_us=decision.at_us if execution is None else execution.started_at_us,
         samples=1 - samples if known else 0,
         successes=int(bool(outcome.completed)) - successes if known else 0,
         quality_samples=0 if quality is None else 1 - quality_samples,

@@ -6,23 +6,37 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from mahavishnu.errors import StoreUnavailable
-from mahavishnu.model import Decision, Execution, Outcome, Snapshot, Target
+from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Snapshot, Status, Target
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
-from mahavishnu.ports import Claim, Clock, Evidence, ExecutionQuery, Fact, Settlement, StoreInfo
-from mahavishnu.storage import catalogue, reads, schema, workflows
+from mahavishnu.ports import (
+    Claim,
+    Clock,
+    Evidence,
+    ExecutionQuery,
+    Fact,
+    JobRun,
+    Keeping,
+    Kept,
+    Settlement,
+    StoreInfo,
+)
+from mahavishnu.storage import aggregates, catalogue, jobs, reads, schema, workflows
+from mahavishnu.storage.access import Access
 from mahavishnu.storage.address import parse, shown_url
+from mahavishnu.storage.alerts import SqlAlerts
 from mahavishnu.storage.database import READERS, Database
 from mahavishnu.storage.keys import claim_key, holder_of
+from mahavishnu.storage.lake import Lake
 from mahavishnu.storage.presence import Census, Lease, remains
-from mahavishnu.storage.recording import record_facts
+from mahavishnu.storage.recording import begun_before, record_facts
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.trouble import unavailable
 from mahavishnu.storage.writer import Work, Writer
@@ -33,27 +47,21 @@ PAGE = 250
 """Facts read at once, each of which may hold a large value; between two pages nothing is held."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    database: Database
-    writer: Writer
-    lease: Lease
-    readers: ThreadPoolExecutor
-
-
-class SqlStore:
+class SqlStore(SqlAlerts):
     """Everything is written by one thread and read by a few others: the event loop is never kept waiting.
 
     May be used from several event loops at once. Each object is a presence of its own, also two of one process.
     """
 
-    def __init__(self, url: str, clock: Clock, *, lease_s: float = 15.0) -> None:
+    def __init__(self, url: str, clock: Clock, *, lease_s: float = 15.0, lake: str = "") -> None:
+        """`lake` is the folder of the lake; "" is one beside the SQLite file, or in the working directory."""
         self._url = url
+        self._lake_folder = lake
         self._clock = clock
         self._lease_s = lease_s
         self._process_id = clock.new_id()
         self._census = Census(self._process_id, clock)
-        self._opened: _Opened | None = None
+        self._opened: Access | None = None
 
     # -- opening and closing -------------------------------------------------------------------------------------------
 
@@ -69,7 +77,7 @@ class SqlStore:
         lease = Lease(self._process_id, self._clock, self._lease_s)
         writer = Writer(database, lease)
         writer.start()
-        self._opened = _Opened(database, writer, lease, readers)
+        self._opened = Access(database, writer, lease, readers)
         try:
             await writer.submit(_take_the_lease)
         except BaseException:
@@ -83,7 +91,7 @@ class SqlStore:
         with suppress(StoreUnavailable):
             # Where it cannot be given back it runs out by itself.
             await opened.writer.submit(opened.lease.release)
-        await asyncio.to_thread(_shut, opened)
+        await asyncio.to_thread(opened.shut)
 
     async def upgrade(self) -> None:
         """Bring the schema to the one that this version needs; the store need not be open."""
@@ -92,16 +100,24 @@ class SqlStore:
 
     async def info(self) -> StoreInfo:
         database = self._ready().database
-        revision, detail, rows = await asyncio.gather(
-            self._read(schema.revision), self._read(database.describe), self._read(reads.row_counts)
+        revision, detail, lag, lake, rows = await asyncio.gather(
+            self._read(schema.revision),
+            self._read(database.describe),
+            self._read(aggregates.lag),
+            self._lake().detail(),
+            self._read(reads.row_counts),
         )
+        detail = {**detail, "cursor_lag": str(lag), **lake}
         return StoreInfo(url=database.address.shown, schema=revision, detail=detail, rows=rows)
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
-    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> None:
+    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
         facts = tuple(facts)
-        await self._write(partial(record_facts, facts=facts, settle=settle), facts=len(facts))
+        yesterday_us = self._clock.now_us() - DAY_US
+        old = any(begun_before(fact, yesterday_us) for fact in facts)
+        search = self._lake().search if old else None
+        return await self._write(partial(record_facts, facts=facts, settle=settle, search=search), facts=len(facts))
 
     async def newest(self) -> int:
         return await self._read(reads.newest_position)
@@ -120,19 +136,26 @@ class SqlStore:
             since = page[-1][0]
 
     async def decision(self, decision_id: str) -> Decision | None:
-        return await self._read(partial(reads.decision, decision_id=decision_id))
+        found = await self._read(partial(reads.decision, decision_id=decision_id))
+        return found or await self._lake().decision(decision_id)
 
     async def decisions(self, last: int, task_type: str | None = None) -> Sequence[Decision]:
-        return await self._read(partial(reads.newest_decisions, last=last, task_type=task_type))
+        found = await self._read(partial(reads.newest_decisions, last=last, task_type=task_type))
+        return found if len(found) >= last else await self._lake().decisions_besides(found, last, task_type)
 
     async def execution(self, execution_id: str) -> Execution | None:
-        return await self._read(partial(reads.execution, execution_id=execution_id))
+        found = await self._read(partial(reads.execution, execution_id=execution_id))
+        return found or await self._lake().execution(execution_id)
 
     async def executions(self, query: ExecutionQuery) -> Sequence[Execution]:
-        return await self._read(partial(reads.newest_executions, query=query))
+        found = await self._read(partial(reads.newest_executions, query=query))
+        if query.status is Status.RUNNING or (query.last is not None and len(found) >= query.last):
+            return found
+        return await self._lake().executions_besides(found, query)
 
     async def outcomes(self, decision_id: str) -> Sequence[Outcome]:
-        return await self._read(partial(reads.outcomes_of, decision_id=decision_id))
+        found = await self._read(partial(reads.outcomes_of, decision_id=decision_id))
+        return await self._lake().outcomes_besides(found, decision_id)
 
     # -- keys and presence ---------------------------------------------------------------------------------------------
 
@@ -166,8 +189,62 @@ class SqlStore:
     async def latest(self) -> Snapshot:
         return await self._read(catalogue.latest_snapshot)
 
+    async def newest_version(self) -> int:
+        return await self._read(catalogue.newest_version)
+
     async def publish(self, snapshot: Snapshot) -> None:
         await self._write(partial(catalogue.publish_snapshot, snapshot=snapshot))
+
+    async def snapshot(self, version: int) -> Snapshot | None:
+        return await self._read(partial(catalogue.snapshot_at, version=version))
+
+    async def snapshots(self, last: int) -> Sequence[Snapshot]:
+        return await self._read(partial(catalogue.newest_snapshots, last=last))
+
+    # -- aggregates, jobs and retention --------------------------------------------------------------------------------
+
+    async def fold(self, limit: int = 10_000) -> int:
+        while (addition := await self._read(partial(aggregates.next_addition, limit=limit))) is not None:
+            if await self._write(partial(aggregates.add, addition=addition)):
+                return addition.upto - addition.before.cursor
+        return 0
+
+    async def dailies(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
+        return await self._read(partial(aggregates.read_dailies, since_day=since_day))
+
+    async def recomputed(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
+        return await self._lake().recomputed(since_day)
+
+    async def replace_dailies(self, cursor: int, dailies: Sequence[Daily], since_day: int | None = None) -> bool:
+        work = partial(aggregates.replace_dailies, cursor=cursor, found=dailies, since_day=since_day)
+        return await self._write(work)
+
+    async def claim_job(self, name: str, lease_s: float) -> str | None:
+        return await self._write(
+            partial(
+                jobs.claim_job,
+                name=name,
+                run_id=self._clock.new_id(),
+                process_id=self._process_id,
+                now_us=self._clock.now_us(),
+                lease_us=round(lease_s * 1e6),
+                census=self._census,
+            )
+        )
+
+    async def extend_job(self, run_id: str, lease_s: float) -> bool:
+        until_us = self._clock.now_us() + round(lease_s * 1e6)
+        return await self._write(partial(jobs.extend_job, run_id=run_id, until_us=until_us))
+
+    async def finish_job(self, run_id: str, *, ok: bool, note: str) -> None:
+        now_us = self._clock.now_us()
+        await self._write(partial(jobs.finish_job, run_id=run_id, now_us=now_us, ok=ok, note=note))
+
+    async def jobs(self) -> Sequence[JobRun]:
+        return await self._read(jobs.newest_jobs)
+
+    async def retain(self, keeping: Keeping, today: int) -> Kept | None:
+        return await self._lake().retain(keeping, today)
 
     async def targets(self) -> Sequence[Target]:
         return await self._read(catalogue.added_targets)
@@ -211,13 +288,17 @@ class SqlStore:
     # ------------------------------------------------------------------------------------------------------------------
 
     async def _write(self, work: Work[T], *, facts: int = 0) -> T:
-        return await self._ready().writer.submit(work, facts=facts)
+        return await self._ready().write(work, facts=facts)
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
-        opened = self._ready()
-        return await asyncio.get_running_loop().run_in_executor(opened.readers, opened.database.read, query)
+        return await self._ready().read(query)
 
-    def _ready(self) -> _Opened:
+    def _lake(self) -> Lake:
+        access = self._ready()
+        folder = Path(self._lake_folder) if self._lake_folder else access.database.address.lake
+        return Lake(access, folder, self._clock)
+
+    def _ready(self) -> Access:
         if self._opened is None:
             raise StoreUnavailable(url=shown_url(self._url), problem="it is not open; await its open() first")
         return self._opened
@@ -239,9 +320,3 @@ class SqlStore:
 
 def _take_the_lease(_transaction: Transaction) -> None:
     """Nothing to do: the writer's first transaction takes the lease before anything else."""
-
-
-def _shut(opened: _Opened) -> None:
-    opened.writer.stop()
-    opened.readers.shutdown(wait=True)
-    opened.database.close()

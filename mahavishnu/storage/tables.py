@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, SmallInteger, Table, Text
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest migration: what an open store must be at."""
 
 VERSION_TABLE = "mahavishnu_schema"
@@ -124,10 +124,17 @@ executions = Table(
     _maybe_text("error_code"),
     _maybe_text("error"),
     _maybe_text("run_id"),
+    Column("latency_bucket", Integer),
+    Column("cost_bucket", Integer),
+    _maybe_whole("quality_ppm"),
     Index("executions_by_decision", "decision_id"),
     Index("executions_by_target", "target", "id"),
 )
-"""The ended ones. The first end of an id stands."""
+"""The ended ones. The first end of an id stands.
+
+What is counted of one (`stats.evidence`) is worked out as it is written, so that every database only ever adds whole
+numbers; the buckets are NULL where it is not counted by them.
+"""
 
 outcomes = Table(
     "outcomes",
@@ -147,6 +154,7 @@ outcomes = Table(
     _whole("successes"),
     _whole("quality_samples"),
     _whole("quality_ppm"),
+    _whole("of_us"),
     Index("outcomes_by_decision", "decision_id"),
 )
 """Each with the Revision it makes; `target` is NULL where it makes none."""
@@ -179,6 +187,7 @@ snapshots = Table(
     _whole("cursor"),
     _whole("published_at_us"),
     _text("body"),
+    _text("kind"),
 )
 
 targets = Table("targets", metadata, Column("name", Text, primary_key=True), _whole("place"), _text("body"))
@@ -230,3 +239,72 @@ cancellations = Table(
     "cancellations", metadata, _position(), _text("run_id"), _whole("at_us"), Index("cancellations_by_run", "run_id")
 )
 """Asked for, by any process; the one that runs the workflow looks here."""
+
+dailies = Table(
+    "dailies",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("target", Text, primary_key=True),
+    Column("task_type", Text, primary_key=True),
+    _text("body"),
+)
+"""What each UTC day added to each scorecard, up to the cursor of the aggregates."""
+
+marks = Table("marks", metadata, Column("name", Text, primary_key=True), _whole("position"))
+"""Numbers of the store: `aggregates`, up to which position the dailies reach; `replaced`, how often they were others;
+`store`, which tells it from every other store.
+"""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("run_id"),
+    _text("process_id"),
+    _whole("started_at_us"),
+    _whole("lease_until_us"),
+    _maybe_whole("ended_at_us"),
+    Column("ok", SmallInteger),
+    _text("note"),
+    _maybe_whole("succeeded_at_us"),
+)
+"""The newest run of each job, and when one last succeeded."""
+
+lake_parts = Table(
+    "lake_parts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _whole("day"),
+    _whole("upto"),
+    _text("stays"),
+    _flag("emptied"),
+    _flag("raw"),
+    Index("lake_parts_by_day", "day"),
+)
+"""The files of the lake. One that is not named here is not there.
+
+A part holds what its day had up to the position `upto`, except for the decisions that `stays` names; until it is
+`emptied`, some of that may still stand in the tables as well, and must not be counted there. One that is not `raw` any
+more holds nothing but the sums of what it had.
+"""
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("kind"),
+    _maybe_text("task_type"),
+    _maybe_text("target"),
+    _text("severity"),
+    _text("status"),
+    _text("summary"),
+    _text("detail"),
+    _whole("opened_at_us"),
+    _maybe_whole("acknowledged_at_us"),
+    _maybe_whole("resolved_at_us"),
+    _maybe_text("told"),
+    Index("alerts_by_status", "status"),
+)
+
+watch = Table("watch", metadata, _whole("revision"), _whole("cursor"), _text("state"))
+"""One row, once somebody has watched: what was seen up to the cursor."""

@@ -10,9 +10,14 @@ from sqlalchemy import Row as Found
 
 from mahavishnu.storage.database import READ_COUNTER, Database
 from mahavishnu.storage.rows import Row
+from mahavishnu.storage.trouble import is_duplicate
 
 IN_LIST = 500
 """How many values to put into one IN (...): SQLite has a limit, and it was once 999."""
+
+
+MANY = 100
+"""Rows from which on COPY is worth its two round trips more."""
 
 
 class Transaction:
@@ -46,8 +51,27 @@ class Transaction:
     def flush(self) -> None:
         with self._database.driver_errors():
             for name, rows in self._rows.items():
-                self._cursor.executemany(self._database.inserts[name], rows)
+                if len(rows) < MANY or not self._copied(name, rows):
+                    self._cursor.executemany(self._database.inserts[name], rows)
         self._rows.clear()
+
+    def _copied(self, name: str, rows: Sequence[Row]) -> bool:
+        """Write new rows by COPY, where there is one; not, if any of them is there already."""
+        copy = self._database.copies.get(name)
+        if copy is None:
+            return False
+        self._cursor.execute("SAVEPOINT copying")
+        try:
+            with self._cursor.copy(copy) as into:
+                for row in rows:
+                    into.write_row(row)
+        except self._database.driver_error as error:
+            self._cursor.execute("ROLLBACK TO SAVEPOINT copying")
+            if not is_duplicate(error):
+                raise
+            return False
+        self._cursor.execute("RELEASE SAVEPOINT copying")
+        return True
 
     def find(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Found[Any]]:
         """What a query finds, with everything in it that this transaction has added."""
@@ -57,3 +81,13 @@ class Transaction:
     def change(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
         """Run a statement that changes rows; returns how many. Rows that were only added are not seen by it."""
         return self._connection.execute(statement, parameters or {}).rowcount
+
+    def change_many(self, statement: Executable, parameters: Sequence[dict[str, Any]]) -> None:
+        """Run a statement once for each of these; nothing where there are none."""
+        if parameters:
+            self._connection.execute(statement, parameters)
+
+    @property
+    def last_position(self) -> int:
+        """The position that was handed out last."""
+        return self._next

@@ -43,6 +43,11 @@ def is_passing(error: Exception) -> bool:
     return error.connection_invalidated or message_of(error).startswith(_CONNECTING)
 
 
+def is_duplicate(error: Exception) -> bool:
+    """Whether the driver itself complains of a key that is there already."""
+    return getattr(error, "sqlstate", None) == "23505"
+
+
 def strikes_everybody(error: Exception) -> bool:
     """Whether any other transaction would have failed as well: a full disk, a locked file, a server that is away.
 

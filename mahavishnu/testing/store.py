@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mahavishnu.testing.promises import catalogue, facts, keys, outcomes, presence, workflows
+from mahavishnu.testing.promises import aggregates, alerts, catalogue, facts, keys, outcomes, presence, workflows
 from mahavishnu.testing.promises.places import Opener, Promise
 
 __all__ = ["STORE_PROMISES", "Opener", "Promise"]
@@ -22,4 +22,6 @@ STORE_PROMISES: Sequence[Promise] = (
     *presence.PROMISES,
     *catalogue.PROMISES,
     *workflows.PROMISES,
+    *aggregates.PROMISES,
+    *alerts.PROMISES,
 )

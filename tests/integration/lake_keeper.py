@@ -8,10 +8,12 @@ from pathlib import Path
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.ports import Keeping
-from mahavishnu.storage import SqlStore
+from mahavishnu.storage import SqlStore, aggregates
 from mahavishnu.storage.lake import lake
 from mahavishnu.storage.lake.folder import Folder
+from mahavishnu.storage.transaction import Transaction
 
+FOLDING = {"before days are added to": (aggregates, "add"), "while days are added to": (Transaction, "change_many")}
 PLACES = {
     "while files are being written": (Path, "rename"),
     "before the files are named": (lake, "swap"),
@@ -26,7 +28,7 @@ PLACES = {
 
 def die_at(place: str, call: int) -> None:
     """Kill this process when that place is come to for the `call`th time."""
-    where, name = PLACES[place]
+    where, name = {**PLACES, **FOLDING}[place]
     real = getattr(where, name)
     calls = 0
 
@@ -40,10 +42,12 @@ def die_at(place: str, call: int) -> None:
     setattr(where, name, deadly)
 
 
-async def tidy(url: str, lake_folder: str, today: int, keeping: Keeping) -> None:
+async def tidy(url: str, lake_folder: str, today: int, keeping: Keeping, place: str) -> None:
     store = SqlStore(url, SystemClock(), lake=lake_folder)
     await store.open()
     try:
+        while place in FOLDING and await store.fold(100):
+            continue
         while await store.retain(keeping, today) is not None:
             continue
     finally:
@@ -54,4 +58,4 @@ if __name__ == "__main__":
     url, folder, today, raw_days, place, call = sys.argv[1:]
     die_at(place, int(call))
     keeping = Keeping(hot_days=2, raw_days=int(raw_days), aggregate_days=30, frequent=50, frequent_rate=0.3)
-    asyncio.run(tidy(url, folder, int(today), keeping))
+    asyncio.run(tidy(url, folder, int(today), keeping, place))

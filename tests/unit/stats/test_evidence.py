@@ -49,6 +49,7 @@ FACTS = st.lists(
             target=st.just("a"),
             task_type=st.just("t"),
             at_us=st.integers(0, 10),
+            of_us=st.integers(0, 10),
             samples=st.integers(-1, 1),
             successes=st.integers(-1, 1),
             quality_samples=st.integers(-1, 1),
@@ -82,7 +83,7 @@ def test_a_fast_failure_is_not_speed():
 
 
 def test_an_outcome_turns_a_success_into_a_failure():
-    turned = Revision(outcome_id="O", target="a", task_type="t", at_us=9, samples=0, successes=-1)
+    turned = Revision(outcome_id="O", target="a", task_type="t", at_us=9, of_us=5, samples=0, successes=-1)
     seen = estimate(folded([execution(), execution(), turned]))
     assert (seen.samples, seen.successes, seen.rate) == (2, 1, 0.5)
 

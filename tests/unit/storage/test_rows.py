@@ -34,7 +34,7 @@ def test_every_row_has_a_value_for_every_column():
         tables.starts: start_row(1, start),
         tables.executions: end_row(1, make.end(start)),
         tables.announcements: announcement_row(1, start.id, "run-1"),
-        tables.outcomes: outcome_row(1, make.outcome(decision, completed=True), None),
+        tables.outcomes: outcome_row(1, make.outcome(decision, completed=True), None, 1),
     }
     for table, row in rows.items():
         assert len(row) == len(table.columns), table.name

@@ -1,0 +1,70 @@
+"""Runs of jobs: who has claimed one, until when, and how the newest ended."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, select, text, update
+
+from mahavishnu.ports import JobRun
+from mahavishnu.storage.presence import Census
+from mahavishnu.storage.rows import escaped, unescaped
+from mahavishnu.storage.tables import jobs, processes
+from mahavishnu.storage.transaction import Transaction
+
+_HELD = (
+    select(jobs.c.ended_at_us, jobs.c.lease_until_us, processes)
+    .select_from(jobs.outerjoin(processes, processes.c.id == jobs.c.process_id))
+    .where(jobs.c.name == bindparam("name_"))
+)
+_TAKE = text(
+    "INSERT INTO jobs (name, run_id, process_id, started_at_us, lease_until_us, note)"
+    " VALUES (:name, :run_id, :process_id, :now_us, :until_us, '')"
+    " ON CONFLICT (name) DO UPDATE SET run_id = excluded.run_id, process_id = excluded.process_id,"
+    " started_at_us = excluded.started_at_us, lease_until_us = excluded.lease_until_us,"
+    " ended_at_us = NULL, ok = NULL, note = ''"
+)
+_OURS = (jobs.c.run_id == bindparam("run"), jobs.c.ended_at_us.is_(None))
+_EXTEND = update(jobs).where(*_OURS)
+_FINISH = update(jobs).where(*_OURS)
+
+
+def claim_job(
+    transaction: Transaction, name: str, run_id: str, process_id: str, now_us: int, lease_us: int, census: Census
+) -> str | None:
+    for ended_at_us, lease_until_us, *owner in transaction.find(_HELD, {"name_": escaped(name)}):
+        if ended_at_us is None and lease_until_us > now_us and not census.is_gone(owner):
+            return None
+    transaction.change(
+        _TAKE,
+        {
+            "name": escaped(name),
+            "run_id": run_id,
+            "process_id": process_id,
+            "now_us": now_us,
+            "until_us": now_us + lease_us,
+        },
+    )
+    return run_id
+
+
+def extend_job(transaction: Transaction, run_id: str, until_us: int) -> bool:
+    return transaction.change(_EXTEND, {"run": run_id, "lease_until_us": until_us}) > 0
+
+
+def finish_job(transaction: Transaction, run_id: str, now_us: int, ok: bool, note: str) -> None:
+    said: dict[str, object] = {"run": run_id, "ended_at_us": now_us, "ok": int(ok), "note": escaped(note)}
+    transaction.change(_FINISH, {**said, "succeeded_at_us": now_us} if ok else said)
+
+
+def newest_jobs(connection: Connection) -> list[JobRun]:
+    return [
+        JobRun(
+            name=unescaped(row.name),
+            run_id=row.run_id,
+            started_at_us=row.started_at_us,
+            ended_at_us=row.ended_at_us,
+            ok=None if row.ok is None else bool(row.ok),
+            note=unescaped(row.note),
+            succeeded_at_us=row.succeeded_at_us,
+        )
+        for row in connection.execute(select(jobs).order_by(jobs.c.name))
+    ]

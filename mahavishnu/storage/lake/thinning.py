@@ -1,0 +1,51 @@
+"""Which records of a day are kept whole: everything that is out of the ordinary, and of the ordinary a share.
+
+An execution and its decision share one fate, which hangs on a hash of the decision's id: whoever decides it again
+decides the same. Each ordinary record that is kept stands for `weight` = 1/p of its kind, the others for themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mahavishnu.ports import Keeping
+from mahavishnu.storage.rows import escaped
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_FATE = """
+CREATE TABLE fate AS
+WITH slow AS (
+    SELECT target, task_type, quantile_disc(latency_us, 0.95) AS p95
+    FROM executions WHERE status = 'succeeded' GROUP BY ALL
+),
+frequency AS (
+    SELECT task_type,
+           coalesce(any_value(rates.rate), CASE WHEN count(*) >= $frequent THEN $frequent_rate ELSE 1.0 END) AS rate
+    FROM executions LEFT JOIN rates USING (task_type) GROUP BY task_type
+),
+judged AS (
+    SELECT decision_id, max(rate) AS rate,
+           bool_or(status <> 'succeeded' OR fallback = 1 OR coalesce(latency_us > p95, false)) AS odd
+    FROM executions LEFT JOIN slow USING (target, task_type) JOIN frequency USING (task_type)
+    GROUP BY decision_id
+),
+special AS (
+    SELECT decision_id, rate,
+           odd OR decision_id IN (SELECT decision_id FROM outcomes) OR decision_id IN (SELECT id FROM keyed) AS odd
+    FROM judged
+)
+SELECT decision_id,
+       odd OR ('0x' || left(md5(decision_id), 8))::UBIGINT < rate * 4294967296 AS kept,
+       CASE WHEN odd OR rate <= 0 THEN 1.0 ELSE 1.0 / rate END AS weight
+FROM special
+"""
+
+
+def judge(connection: DuckDBPyConnection, keeping: Keeping) -> None:
+    """Make the table `fate` from the tables `executions`, `outcomes` and `keyed`: decision_id, kept, weight."""
+    connection.execute("CREATE TABLE rates (task_type VARCHAR, rate DOUBLE)")
+    for task_type, rate in keeping.rates.items():
+        connection.execute("INSERT INTO rates VALUES (?, ?)", [escaped(task_type), rate])
+    connection.execute(_FATE, {"frequent": keeping.frequent, "frequent_rate": keeping.frequent_rate})

@@ -1,0 +1,153 @@
+"""What stores in memory share, and how facts are put into it and found there."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from mahavishnu.model import Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.ports import Evidence, ExecutionQuery, Fact, Settlement
+from mahavishnu.storage.keys import Holding
+from mahavishnu.storage.memory_aggregates import AggregateMemory, JobMemory
+from mahavishnu.storage.memory_alerts import AlertMemory
+from mahavishnu.storage.memory_workflows import WorkflowMemory
+from mahavishnu.storage.recording import unknown_decision
+from mahavishnu.storage.revising import revise, still_running
+from mahavishnu.storage.rows import decision_of, decision_row, end_row, ended_of
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Held:
+    """A key that was claimed."""
+
+    fingerprint: str
+    decision_id: str
+    process_id: str
+    succeeded: bool = False
+
+
+@dataclass(slots=True)
+class Memory:
+    """What stores in memory share: two stores on one Memory see each other as two processes on one database would."""
+
+    position: int = 0
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    starts: dict[str, Execution] = field(default_factory=dict)
+    run_ids: dict[str, str] = field(default_factory=dict)
+    ends: dict[str, Execution] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    evidence: list[tuple[int, Evidence]] = field(default_factory=list)
+    keys: dict[str, Held] = field(default_factory=dict)
+    processes: set[str] = field(default_factory=set)
+    snapshots: list[Snapshot] = field(default_factory=lambda: [Snapshot()])
+    aggregates: AggregateMemory = field(default_factory=AggregateMemory)
+    jobs: JobMemory = field(default_factory=JobMemory)
+    targets: dict[str, Target] = field(default_factory=dict)
+    switches: dict[str, bool] = field(default_factory=dict)
+    workflows: WorkflowMemory = field(default_factory=WorkflowMemory)
+    alerts: AlertMemory = field(default_factory=AlertMemory)
+
+
+def add_fact(kept: Memory, fact: Fact, undo: list[Callable[[], object]]) -> None:
+    match fact:
+        case Decision():
+            _put(kept.decisions, fact.id, decision_of(decision_row(0, fact)), undo)
+        case Execution():
+            _add_execution(kept, fact, undo)
+        case Outcome():
+            _add_outcome(kept, fact, undo)
+
+
+def _add_execution(kept: Memory, execution: Execution, undo: list[Callable[[], object]]) -> None:
+    if execution.status.ended:
+        end = ended_of(end_row(0, execution), None)
+        if _put(kept.ends, end.id, end, undo):
+            _add_evidence(kept, end, undo)
+        return
+    _put(kept.starts, execution.id, replace(execution, run_id=None), undo)
+    if execution.run_id is not None:
+        _put(kept.run_ids, execution.id, execution.run_id, undo)
+
+
+def _add_outcome(kept: Memory, outcome: Outcome, undo: list[Callable[[], object]]) -> None:
+    decision = kept.decisions.get(outcome.decision_id)
+    if decision is None:
+        raise unknown_decision(outcome.decision_id)
+    if outcome.id in kept.outcomes:
+        return
+    started = (each.id for each in kept.starts.values() if each.decision_id == decision.id)
+    if any(each not in kept.ends for each in started):
+        raise still_running(outcome)
+    ended = [each for each in kept.ends.values() if each.decision_id == decision.id]
+    same = {each.id for each in kept.outcomes.values() if each.decision_id == decision.id}
+    earlier = [each for _, each in kept.evidence if isinstance(each, Revision) and each.outcome_id in same]
+    revision = revise(outcome, decision, ended, earlier)
+    _put(kept.outcomes, outcome.id, outcome, undo)
+    if revision is not None:
+        _add_evidence(kept, revision, undo)
+
+
+def _add_evidence(kept: Memory, found: Evidence, undo: list[Callable[[], object]]) -> None:
+    kept.evidence.append((kept.position, found))
+    undo.append(kept.evidence.pop)
+
+
+def _put(kept: dict[str, T], id_: str, fact: T, undo: list[Callable[[], object]]) -> bool:
+    """Keep a fact under its id, unless there is one: the first stands."""
+    if id_ in kept:
+        return False
+    kept[id_] = fact
+    undo.append(partial(kept.pop, id_))
+    return True
+
+
+def announced(kept: Memory, execution: Execution) -> Execution:
+    """The execution with the run id that was announced for it, where its end brought none."""
+    run_id = kept.run_ids.get(execution.id)
+    return execution if run_id is None or execution.run_id is not None else replace(execution, run_id=run_id)
+
+
+def matches(execution: Execution, query: ExecutionQuery) -> bool:
+    return (
+        query.decision_id in (None, execution.decision_id)
+        and query.target in (None, execution.target)
+        and query.task_type in (None, execution.task_type)
+        and query.status in (None, execution.status)
+    )
+
+
+def holding_of(kept: Memory, key: str) -> Holding | None:
+    held = kept.keys.get(key)
+    if held is None:
+        return None
+    over = held.succeeded or any(
+        each.decision_id == held.decision_id and each.status is Status.SUCCEEDED for each in kept.ends.values()
+    )
+    if not over and held.process_id not in kept.processes:
+        return None
+    return Holding(decision_id=held.decision_id, fingerprint=held.fingerprint, over=over)
+
+
+def settle_key(kept: Memory, settle: Settlement) -> None:
+    held = kept.keys.get(settle.key)
+    if held is None or held.decision_id != settle.decision_id:
+        return
+    if settle.succeeded:
+        held.succeeded = True
+    elif not held.succeeded:
+        del kept.keys[settle.key]
+
+
+def evidence_between(kept: Memory, since: int, upto: int) -> list[Evidence]:
+    """The evidence after `since` and not after `upto`."""
+    first, end = (bisect_right(kept.evidence, place, key=position_of) for place in (since, upto))
+    return [fact for _, fact in kept.evidence[first:end]]
+
+
+def position_of(found: tuple[int, Evidence]) -> int:
+    return found[0]
