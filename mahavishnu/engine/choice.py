@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import overload
 
-from mahavishnu.engine.admission import Admission, Applicant, admit
+from mahavishnu.engine.admission import Admission, Gate
 from mahavishnu.engine.evidence import EvidenceBook
 from mahavishnu.engine.roster import Roster
 from mahavishnu.errors import UnknownName
-from mahavishnu.model import Considered, Decision, Ranked, Ranking, Target, Task
+from mahavishnu.model import Considered, Decision, Ranked, Ranking, Task
 from mahavishnu.ports import Clock, Policy
+
+MOST_GATES = 1_000
+"""Task types that are remembered at once. Generalists take whatever type is asked for, so there may be any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Choice:
     """A decision, the chain behind it, and (where nothing is eligible) when waiting might help."""
 
     decision: Decision
-    chain: tuple[Ranked, ...]
+    chain: Sequence[Ranked]
     next_at: float | None
 
 
@@ -44,6 +48,7 @@ class Chooser:
         self._clock = clock
         self._process_id = process_id
         self._seeds = Random()
+        self._gates: dict[str, Gate] = {}
 
     def check_policy(self, name: str | None) -> None:
         if name is not None and name not in self._policies:
@@ -54,25 +59,21 @@ class Chooser:
         ruling = self._policies[policy or self._default_policy]
         snapshot = self._book.snapshot()
         now_us = self._clock.now_us()
-        admission = self._admit(task)
+        admission = self._gate(task.type).admit(task, self._clock.monotonic_s())
         seed = self._seeds.getrandbits(63) if seed is None else seed
         ranking = None
-        if admission.candidates:
+        if len(admission.candidates):
             ranking = ruling.rank(task, admission.candidates, snapshot, now_us, Random(seed))
-        chain = ranking.chain if ranking else ()
-        first = chain[0] if chain else None
-        decision = Decision(
+        decision = Decision.deferred(
+            _Record(task, ranking, admission),
             id=decision_id,
             at_us=now_us,
             process_id=self._process_id,
             task=task,
-            selected=first.candidate.target.name if first else None,
-            probability=first.probability if first else 0.0,
+            selected=ranking.first.target.name if ranking else None,
             confidence=ranking.confidence if ranking else 0.0,
             confidence_kind=ranking.confidence_kind if ranking else "none",
-            randomised=first is not None and task.target is None,
-            reason=_reason(task, ranking, admission),
-            considered=_considered(chain, admission),
+            randomised=ranking is not None and task.target is None,
             policy=ruling.name,
             policy_version=self._versions[ruling.name],
             snapshot_version=snapshot.version,
@@ -80,27 +81,83 @@ class Chooser:
             seed=seed,
             overhead_us=(time.perf_counter_ns() - began) // 1000,
         )
-        return Choice(decision, chain, admission.next_at)
+        return Choice(decision, Chain(ranking, len(admission.candidates)) if ranking else (), admission.next_at)
 
-    def _admit(self, task: Task) -> Admission:
-        targets = self._roster.taking(task.type)
-        if task.target is not None and all(each.name != task.target for each in targets):
-            targets = [*targets, self._roster.target(task.target)]
-        now_s = self._clock.monotonic_s()
-        return admit(task, [self._applicant(task, target, now_s) for target in targets])
+    def _gate(self, task_type: str) -> Gate:
+        gate = self._gates.get(task_type)
+        if gate is None:
+            if len(self._gates) >= MOST_GATES:
+                del self._gates[next(iter(self._gates))]
+            gate = self._gates[task_type] = Gate(task_type, self._roster, self._book)
+        return gate
 
-    def _applicant(self, task: Task, target: Target, now_s: float) -> Applicant:
-        breaker = self._roster.breaker(target.name)
-        rests_until = breaker.rests_until(now_s)
-        return Applicant(
-            target=target,
-            enabled=self._roster.enabled(target.name),
-            health=self._roster.health(target.name),
-            estimate=self._book.estimate(target.name, task.type),
-            capable=self._roster.capable(target, task.capabilities) if task.capabilities else frozenset(),
-            rests=None if rests_until is None else breaker.why(now_s),
-            rests_until=rests_until,
-        )
+
+class Chain(Sequence[Ranked]):
+    """A ranking's chain, of which only those that have their turn are worked out."""
+
+    def __init__(self, ranking: Ranking, length: int) -> None:
+        self._ranking = ranking
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> Ranked: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Ranked, ...]: ...
+    def __getitem__(self, place: int | slice) -> Ranked | tuple[Ranked, ...]:
+        if isinstance(place, slice):
+            return self._ranking.chain[place]
+        if not -self._length <= place < self._length:
+            raise IndexError(place)
+        candidate = self._ranking.order[place] if place else self._ranking.first
+        return Ranked.deferred(_Link(self._ranking, place), candidate=candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """What the chain says of one place in it."""
+
+    ranking: Ranking
+    place: int
+
+    @property
+    def probability(self) -> float:
+        return self.ranking.chain[self.place].probability
+
+    @property
+    def score(self) -> float | None:
+        return self.ranking.chain[self.place].score
+
+    @property
+    def components(self) -> Mapping[str, float | int | None]:
+        return self.ranking.chain[self.place].components
+
+    @property
+    def note(self) -> str:
+        return self.ranking.chain[self.place].note
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What a decision's record holds that nobody waits for: worked out by whoever writes it down."""
+
+    task: Task
+    ranking: Ranking | None
+    admission: Admission
+
+    @property
+    def probability(self) -> float:
+        return self.ranking.chain[0].probability if self.ranking else 0.0
+
+    @property
+    def reason(self) -> str:
+        return _reason(self.task, self.ranking, self.admission)
+
+    @property
+    def considered(self) -> tuple[Considered, ...]:
+        return _considered(self.ranking.chain if self.ranking else (), self.admission)
 
 
 def _reason(task: Task, ranking: Ranking | None, admission: Admission) -> str:
@@ -108,7 +165,7 @@ def _reason(task: Task, ranking: Ranking | None, admission: Admission) -> str:
         each = "; ".join(f"{name}: {why}" for name, why in admission.why_not.items())
         return f"Chose nobody: {each}"
     asked_for = "asked for by name; " if task.target is not None else ""
-    return f"Chose {ranking.chain[0].candidate.target.name}: {asked_for}{ranking.why}"
+    return f"Chose {ranking.first.target.name}: {asked_for}{ranking.why}"
 
 
 def _considered(chain: tuple[Ranked, ...], admission: Admission) -> tuple[Considered, ...]:

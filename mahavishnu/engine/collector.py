@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from mahavishnu.engine.evidence import EvidenceBook
@@ -33,30 +34,30 @@ class Collector:
 
     async def ended(self, execution: Execution, settle: Settlement | None = None) -> None:
         try:
-            await self._store.record([execution], settle=settle)
+            position = await self._store.record([execution], settle=settle)
         except asyncio.CancelledError:
-            # What was handed over is written all the same, so it counts.
-            self._book.fold(execution)
+            # What was handed over is written all the same, so it counts, though nobody heard where it stands.
+            self._book.fold(execution, math.inf)
             raise
         if (execution.latency_us or 0) < self._lease_us:
-            self._book.fold(execution)
+            self._book.fold(execution, position)
         else:
-            await self._ended_late(execution)
+            await self._ended_late(execution, position)
 
     async def learnt(self, outcome: Outcome) -> None:
         await self._store.record([outcome])
         await self._book.refresh()
 
-    async def _ended_late(self, execution: Execution) -> None:
+    async def _ended_late(self, execution: Execution, position: int) -> None:
         """A run longer than the lease may have been given up as lost while this process was asleep.
 
         The first end stands, so what came after all is an outcome.
         """
         stored = await self._store.execution(execution.id)
         if stored is None or stored.status is not Status.LOST:
-            self._book.fold(execution)
+            self._book.fold(execution, position)
             return
-        self._book.fold(stored)
+        self._book.fold(stored, position)
         if execution.status is Status.SUCCEEDED:
             await self.learnt(
                 Outcome(

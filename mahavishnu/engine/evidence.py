@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mahavishnu.model import NO_EVIDENCE, Estimate, Execution, Scorecard, Snapshot
 from mahavishnu.model.snapshot import Key
-from mahavishnu.ports import Store
-from mahavishnu.stats.evidence import estimate, fold
+from mahavishnu.ports import Evidence, Store
+from mahavishnu.stats.evidence import Tally, estimate
 from mahavishnu.stats.scoring import Scoring
 
 
@@ -25,88 +25,114 @@ class Stat:
     trusted: bool
 
 
+def stat_of(card: Scorecard, scoring: Scoring) -> Stat:
+    seen = estimate(card)
+    return Stat(
+        target=card.target,
+        task_type=card.task_type,
+        estimate=seen,
+        scorecard=card,
+        score=scoring.score(seen),
+        trusted=scoring.trusts(seen),
+    )
+
+
 class EvidenceBook:
     """Scorecards in memory, kept true.
 
     This process's own executions are folded by `fold` the moment they are durable. Everything else comes from the
-    store's stream of facts, which leaves our own out: each is counted once, whichever comes first.
+    store's stream of facts, which leaves our own out: each is counted once, whichever comes first. When somebody has
+    published a newer snapshot, all is begun anew from that one; what was known goes on being used until then.
     """
 
     def __init__(self, store: Store, scoring: Scoring) -> None:
         self._store = store
         self._scoring = scoring
         self._published = Snapshot()
-        self._cards: dict[Key, Scorecard] = {}
+        self._tallies: dict[Key, Tally] = {}
         self._estimates: dict[Key, Estimate] = {}
         self._cursor = 0
+        self._own_upto = 0
+        """Our own executions up to here were read from the store, when the newest snapshot was taken up."""
+        self._meanwhile: list[tuple[float, Execution]] | None = None
+        """Our own executions since reading began for a newer snapshot; None while none is being taken up."""
         self._reading = asyncio.Lock()
 
     async def load(self) -> int:
         """Start from the newest snapshot; returns how many facts had to be folded on top of it."""
-        self._published = await self._store.latest()
-        self._cards = dict(self._published.scorecards)
-        self._estimates = {}
-        self._cursor = self._published.cursor
-        return await self.refresh()
+        async with self._reading:
+            return await self._take_up(await self._store.latest())
 
     async def refresh(self) -> int:
-        """Fold what others have written since; returns how many facts that were."""
-        folded = 0
+        """Take up what others have published and written since; returns how many facts had to be folded."""
         async with self._reading:
+            if await self._store.newest_version() != self._published.version:
+                return await self._take_up(await self._store.latest())
             newest = await self._store.newest()
+            folded = 0
             async for position, fact in self._store.facts(self._cursor, newest, besides=self._store.process_id):
-                self._fold(fact.target, fact.task_type, fold(self._card(fact.target, fact.task_type), fact))
+                self._add(fact)
                 self._cursor = position
                 folded += 1
             self._cursor = newest
-        return folded
+            return folded
 
-    def fold(self, execution: Execution) -> None:
-        """Count one of our own executions, once it is durable."""
-        self._fold(
-            execution.target, execution.task_type, fold(self._card(execution.target, execution.task_type), execution)
-        )
+    def fold(self, execution: Execution, position: float) -> None:
+        """Count one of our own executions, once it is durable, by its position: infinity where nobody heard it."""
+        if position <= self._own_upto:
+            return
+        if self._meanwhile is not None:
+            self._meanwhile.append((position, execution))
+        self._add(execution)
+
+    async def _take_up(self, published: Snapshot) -> int:
+        """Begin anew from a snapshot: every fact since is read, our own among them, up to one position for all."""
+        self._meanwhile = []
+        try:
+            newest = await self._store.newest()
+            tallies = {key: Tally(card) for key, card in published.scorecards.items()}
+            folded = 0
+            async for _, fact in self._store.facts(published.cursor, newest):
+                tallies.setdefault((fact.target, fact.task_type), Tally()).add(fact)
+                folded += 1
+        finally:
+            meanwhile, self._meanwhile = self._meanwhile, None
+        self._published, self._tallies, self._estimates = published, tallies, {}
+        self._cursor = self._own_upto = newest
+        for position, execution in meanwhile:
+            self.fold(execution, position)
+        return folded
 
     def estimate(self, target: str, task_type: str) -> Estimate:
         key = (target, task_type)
         found = self._estimates.get(key)
         if found is None:
-            card = self._cards.get(key)
-            found = self._estimates[key] = NO_EVIDENCE if card is None else estimate(card)
+            tally = self._tallies.get(key)
+            found = self._estimates[key] = NO_EVIDENCE if tally is None else estimate(tally.card(target, task_type))
         return found
 
     def snapshot(self) -> Snapshot:
-        """The evidence as it is now; `version` is that of the snapshot it was begun from."""
-        return Snapshot(
-            version=self._published.version,
-            cursor=self._cursor,
-            published_at_us=self._published.published_at_us,
-            scorecards=self._cards,
-        )
+        """What was published, with `cursor` as far as the evidence reaches by now."""
+        if self._published.cursor != self._cursor:
+            self._published = replace(self._published, cursor=self._cursor)
+        return self._published
 
     def stats(self, task_type: str | None = None, target: str | None = None) -> Sequence[Stat]:
         """What is known of every target for every task type, by task type and then by name."""
         wanted = sorted(
             (kind, name)
-            for name, kind in self._cards
+            for name, kind in self._tallies
             if (task_type is None or kind == task_type) and (target is None or name == target)
         )
         return [self._stat(name, kind) for kind, name in wanted]
 
     def _stat(self, target: str, task_type: str) -> Stat:
-        seen = self.estimate(target, task_type)
-        return Stat(
-            target=target,
-            task_type=task_type,
-            estimate=seen,
-            scorecard=self._cards[target, task_type],
-            score=self._scoring.score(seen),
-            trusted=self._scoring.trusts(seen),
-        )
+        return stat_of(self._tallies[target, task_type].card(target, task_type), self._scoring)
 
-    def _card(self, target: str, task_type: str) -> Scorecard | None:
-        return self._cards.get((target, task_type))
-
-    def _fold(self, target: str, task_type: str, card: Scorecard) -> None:
-        self._cards[target, task_type] = card
-        self._estimates.pop((target, task_type), None)
+    def _add(self, fact: Evidence) -> None:
+        key = (fact.target, fact.task_type)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally()
+        tally.add(fact)
+        self._estimates.pop(key, None)

@@ -223,6 +223,11 @@ class UnifiedOrchestrator:
 
     # -- targets -------------------------------------------------------------------------------------------------------
 
+    @property
+    def collector(self) -> Collector:
+        """Where everything that happens passes through, also what was chosen and run outside of here."""
+        return self._collector
+
     def standings(self) -> Sequence[Standing]:
         """Every target as it stands, by default order."""
         return self._roster.standings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mahavishnu.model.deferred import Deferred
 from mahavishnu.model.scorecard import Estimate
 from mahavishnu.model.target import Target
 from mahavishnu.model.task import Task
@@ -19,7 +20,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
+class Ranked(Deferred):
     """One candidate's place in a ranking: how likely it was to be chosen, its score, and what the score is made of."""
 
     candidate: Candidate
@@ -30,13 +31,24 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
-    """The chain, first choice first, and in words why the first one is first."""
+class Ranking(Deferred):
+    """The chain, first choice first, and in words why the first one is first.
+
+    `order` is the chain's candidates, `first` the first of them. A policy may know these at once and leave the chain
+    with its probabilities, and the words, for whoever writes the decision down: `Ranking.deferred`.
+    """
 
     chain: tuple[Ranked, ...]
     why: str
     confidence: float
     confidence_kind: str
+    first: Candidate = field(init=False, repr=False, compare=False)
+    order: tuple[Candidate, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        order = tuple(each.candidate for each in self.chain)
+        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "first", order[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +65,11 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """`selected` is None where nothing was eligible: that, too, is kept. `considered` has the chain first, in order."""
+class Decision(Deferred):
+    """`selected` is None where nothing was eligible: that, too, is kept. `considered` has the chain first, in order.
+
+    What takes long to work out and nobody waits for may be deferred to the thread that writes the decision down.
+    """
 
     id: str
     at_us: int

@@ -29,7 +29,11 @@ class Status(StrEnum):
     @property
     def counts(self) -> bool:
         """Whether it says anything about the target: the caller's errors and cancellations do not."""
-        return self in (Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.LOST)
+        return self in _COUNTING
+
+
+# Looked up once: every execution is asked whether it counts.
+_COUNTING = (Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

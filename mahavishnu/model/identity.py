@@ -24,3 +24,17 @@ def is_ulid(text: str) -> bool:
     (True, False, False)
     """
     return len(text) == 26 and text[0] in "01234567" and all(letter in _ALPHABET for letter in text)
+
+
+def made_at_us(id_: str) -> int | None:
+    """When a ULID was made, to the millisecond; None where it is none.
+
+    >>> made_at_us("01ARYZ6S410000000000000000"), made_at_us("nightly")
+    (1469918176385000, None)
+    """
+    if not is_ulid(id_):
+        return None
+    at_ms = 0
+    for letter in id_[:10]:
+        at_ms = at_ms * 32 + _ALPHABET.index(letter)
+    return at_ms * 1000

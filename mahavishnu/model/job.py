@@ -8,6 +8,15 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is done on a schedule: `cron` has minute, hour, day, month and day of the week, in UTC."""
+
+    name: str
+    doc: str
+    cron: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobReport:
     """What one run of a job did, for people and for whatever shows it.
 

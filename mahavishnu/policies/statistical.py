@@ -9,17 +9,19 @@ from typing import NamedTuple
 
 from mahavishnu.model import Candidate, Estimate, Ranked, Ranking, Snapshot, Task
 from mahavishnu.policies.words import figures, percent, version_of
+from mahavishnu.stats.ordering import carried_over
 from mahavishnu.stats.scoring import Scoring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistical(Scoring):
-    """Trusted targets by score, untrusted ones in their default place, failing ones last.
+    """The order that was published; before one was, trusted targets by score, untrusted ones in their default place.
 
-    Ranking is by the score on the Wilson lower bound, so that one success of one does not beat 98 of 100. A target with
-    fewer than `min_samples` samples is not trusted: it keeps its default place, and the trusted ones are sorted into
-    the places that remain. Only a target that is known to fail, its Wilson upper bound below `failing_below`, goes
-    behind all that are not. Nobody ever drops out.
+    A preference order changes by differences that are no noise, and a score by the hour: so where an order was
+    published for the task type, it holds. Until then ranking is by the score on the Wilson lower bound, so that one
+    success of one does not beat 98 of 100. A target with fewer than `min_samples` samples is not trusted: it keeps its
+    default place, and the trusted ones are sorted into the places that remain. Only a target that is known to fail, its
+    Wilson upper bound below `failing_below`, goes behind all that are not. Nobody ever drops out.
 
     A share `exploration` of the choices is spread over the targets that are due: too few samples to be trusted, or
     nothing seen of them for `explore_after_s`. So a starved target gets its samples and a recovered one is noticed,
@@ -45,13 +47,13 @@ class Statistical(Scoring):
 
     @property
     def version(self) -> str:
-        return version_of(self, code=1)
+        return version_of(self, code=2)
 
     def rank(
         self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
     ) -> Ranking:
-        del task, snapshot
-        ordered = self._order([self._scored(each) for each in candidates])
+        published = snapshot.orders.get(task.type, ())
+        ordered = self._order([self._scored(each) for each in candidates], published)
         due = [each for each in ordered[1:] if self._is_due(each, now_us)]
         explored = self.exploration if due else 0.0
         draw = rng.random()
@@ -86,11 +88,15 @@ class Statistical(Scoring):
             floor=self.success_weight * seen.wilson_lo + self.speed_weight * speed,
         )
 
-    def _order(self, scored: list[_Scored]) -> list[_Scored]:
-        """Trusted ones sorted into the places that untrusted ones leave, failing ones behind all of them."""
+    def _order(self, scored: list[_Scored], published: Sequence[str]) -> list[_Scored]:
+        """As published, or else trusted ones sorted into the places that untrusted ones leave; failing ones last."""
         default = sorted(scored, key=_default_place)
         failing = [each for each in default if each.failing]
         standing = [each for each in default if not each.failing]
+        if published:
+            by_name = {each.name: each for each in standing}
+            standing = [by_name[name] for name in carried_over(published, list(by_name))]
+            return standing + sorted(failing, key=_best_first)
         trusted = iter(sorted((each for each in standing if each.trusted), key=_best_first))
         placed = [next(trusted) if each.trusted else each for each in standing]
         return placed + sorted(failing, key=_best_first)

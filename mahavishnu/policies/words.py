@@ -24,7 +24,8 @@ def figures(candidate: Candidate) -> str:
     seen = candidate.estimate
     if seen.rate is None:
         return "no evidence yet"
-    parts = [f"{percent(seen.rate)} % success ({percent(seen.wilson_lo)}–{percent(seen.wilson_hi)}, n={seen.samples})"]
+    interval = f"{percent(seen.wilson_lo)}–{percent(seen.wilson_hi)}"
+    parts = [f"{percent(seen.rate)} % success ({interval}, n={seen.samples:.0f})"]
     if seen.mean_cost_micros is not None:
         parts.append(money(seen.mean_cost_micros))
     if seen.p95_ms is not None:

@@ -4,8 +4,9 @@ import random
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.jobs.scores import recalculate
+from mahavishnu.jobs.scores import fold
 from mahavishnu.model import Execution, Status
+from mahavishnu.settings import EvidenceSettings
 from mahavishnu.stats.scoring import Scoring
 from mahavishnu.storage import open_store
 
@@ -23,8 +24,8 @@ def execution(clock, process_id, rng):
         fallback=False,
         randomised=True,
         status=status,
-        started_at_us=1,
-        ended_at_us=rng.randrange(10**6),
+        started_at_us=clock.now_us(),
+        ended_at_us=clock.now_us() + rng.randrange(10**6),
         latency_us=rng.randrange(1, 10**7),
         cost_micros=rng.randrange(10**4),
         quality=rng.choice([None, 0.25, 0.5]),
@@ -43,15 +44,16 @@ async def test_scores_after_a_restart_are_exactly_those_before_with_and_without_
     await live.load()
     for number in range(300):
         mine = execution(clock, store.process_id if number % 2 else "somebody else", rng)
-        await store.record([mine])
+        position = await store.record([mine])
         if number % 2:
-            live.fold(mine)
+            live.fold(mine, position)
         if number == 150:
-            await recalculate(store, clock)
+            await fold(store, clock, EvidenceSettings())
     await live.refresh()
     restarted = EvidenceBook(store, Scoring())
     # After a restart the process is another one, and everything in the store is somebody else's.
-    restarted._store = type("Other", (), {name: getattr(store, name) for name in ("latest", "newest", "facts")})()
+    asked = ("latest", "newest_version", "newest", "facts")
+    restarted._store = type("Other", (), {name: getattr(store, name) for name in asked})()
     restarted._store.process_id = "new"
     assert await restarted.load() == 149
     assert list(restarted.stats()) == list(live.stats())
@@ -63,35 +65,61 @@ async def test_own_executions_are_counted_once_however_reading_and_folding_inter
     book = EvidenceBook(store, Scoring())
     await book.load()
     own = execution(clock, store.process_id, rng)
-    await store.record([own])
+    position = await store.record([own])
     await book.refresh()
-    book.fold(own)
+    book.fold(own, position)
     await book.refresh()
     assert sum(s.scorecard.samples + s.scorecard.refused for s in book.stats()) == 1
 
 
-async def test_recalculating_publishes_the_next_version_and_nothing_when_nothing_came():
-    clock, rng, store = SystemClock(), random.Random(7), await a_store()
-    assert (await recalculate(store, clock)).version == 0
-    await store.record([execution(clock, "p", rng) for _ in range(10)])
-    first = await recalculate(store, clock)
-    assert first.version == 1
-    assert await recalculate(store, clock) == first == await store.latest()
+async def test_a_newer_snapshot_is_taken_up_with_everything_counted_once():
+    clock, rng, store = SystemClock(), random.Random(11), await a_store()
+    book = EvidenceBook(store, Scoring())
+    await book.load()
+    late = []
+    for number in range(90):
+        own = execution(clock, store.process_id, rng)
+        position = await store.record([own])
+        if number % 3:
+            book.fold(own, position)
+        else:
+            late.append((own, position))
+        await store.record([execution(clock, "somebody else", rng)])
+        if number % 20 == 10:
+            await fold(store, clock, EvidenceSettings())
+            await book.refresh()
+            # It was durable before the snapshot was taken up, and is heard of only now.
+            for each in late:
+                book.fold(*each)
+            late = []
+    for each in late:
+        book.fold(*each)
+    await book.refresh()
+    assert book.snapshot().version == (await store.latest()).version == 4
+    told = sum(stat.scorecard.samples + stat.scorecard.refused for stat in book.stats())
+    assert told == 180
 
 
-async def test_who_publishes_second_is_content_with_the_first():
-    clock, rng, store = SystemClock(), random.Random(9), await a_store()
-    await store.record([execution(clock, "p", rng) for _ in range(10)])
+async def test_what_is_recorded_while_a_newer_snapshot_is_taken_up_is_not_lost():
+    clock, rng, store = SystemClock(), random.Random(13), await a_store()
+    book = EvidenceBook(store, Scoring())
+    await book.load()
+    await store.record([execution(clock, "somebody else", rng) for _ in range(20)])
+    await fold(store, clock, EvidenceSettings())
+    await store.record([execution(clock, "somebody else", rng) for _ in range(5)])
 
-    class Overtaken:
-        """Somebody else publishes between the reading and the writing."""
+    class Slow:
+        """Our own execution ends while the facts are being read."""
 
         def __getattr__(self, name):
             return getattr(store, name)
 
-        async def publish(self, snapshot):
-            await recalculate(store, clock)
-            await store.publish(snapshot)
+        async def facts(self, *args, **kwargs):
+            async for each in store.facts(*args, **kwargs):
+                yield each
+            own = execution(clock, store.process_id, rng)
+            book.fold(own, await store.record([own]))
 
-    assert (await recalculate(Overtaken(), clock)).version == 1
-    assert (await store.latest()).version == 1
+    book._store = Slow()
+    await book.refresh()
+    assert sum(stat.scorecard.samples + stat.scorecard.refused for stat in book.stats()) == 26

@@ -22,6 +22,7 @@ def candidate(name, samples=0, successes=0, *, place=0, p50_ms=100.0, seen_s_ago
     seen = replace(
         NO_EVIDENCE,
         samples=samples,
+        effective=samples,
         successes=successes,
         rate=successes / samples if samples else None,
         wilson_lo=lo,
@@ -32,8 +33,9 @@ def candidate(name, samples=0, successes=0, *, place=0, p50_ms=100.0, seen_s_ago
     return Candidate(Target(name=name, adapter="local", run="m:f", task_types={"etl"}, place=place), seen)
 
 
-def rank(policy, *candidates, seed=0):
-    return policy.rank(TASK, candidates, Snapshot(), NOW_US, Random(seed))
+def rank(policy, *candidates, seed=0, published=()):
+    snapshot = Snapshot(orders={TASK.type: published} if published else {})
+    return policy.rank(TASK, candidates, snapshot, NOW_US, Random(seed))
 
 
 def order(ranking):
@@ -69,6 +71,24 @@ def test_trusted_targets_are_sorted_around_an_untrusted_one():
 def test_a_target_known_to_fail_goes_behind_one_without_evidence():
     ranking = rank(STEADY, candidate("a", 200, 0, place=0), candidate("new", place=1))
     assert order(ranking) == ["new", "a"]
+
+
+def test_a_published_order_holds_whatever_the_scores_say_since():
+    better, worse = candidate("better", 1000, 990, place=1), candidate("worse", 1000, 900)
+    assert order(rank(STEADY, better, worse)) == ["better", "worse"]
+    assert order(rank(STEADY, better, worse, published=("worse", "better"))) == ["worse", "better"]
+
+
+def test_a_target_that_came_after_the_order_was_published_enters_at_its_default_place():
+    ranked = rank(
+        STEADY, candidate("a", place=0), candidate("new", place=1), candidate("b", place=2), published=("b", "a")
+    )
+    assert order(ranked) == ["b", "new", "a"]
+
+
+def test_a_target_known_to_fail_goes_last_also_where_the_published_order_has_it_first():
+    failing, well = candidate("failing", 1000, 300), candidate("well", 1000, 950, place=1)
+    assert order(rank(STEADY, failing, well, published=("failing", "well"))) == ["well", "failing"]
 
 
 def test_one_success_of_one_does_not_beat_98_of_100():

@@ -1,0 +1,234 @@
+"""Adaptive: Thompson sampling on what has been seen lately, with a floor under everybody's chances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import log
+from random import Random
+from typing import Any, NamedTuple
+
+from mahavishnu.model import Candidate, Ranked, Ranking, Snapshot, Task
+from mahavishnu.policies.words import figures, percent, version_of
+from mahavishnu.stats.columns import Candidates, Column
+from mahavishnu.stats.scoring import Scoring
+from mahavishnu.stats.thompson import Beliefs
+
+CONFIDENCE_KIND = "wilson_lower_95"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptive(Scoring):
+    """Draws a success rate for each candidate from what is believed of it, and takes the one that would be best.
+
+    utility = success_weight · drawn rate + speed_weight · speed + cost_weight · cheapness. The belief is a Beta
+    distribution: the prior, plus successes and failures, each of which weighs less with every one that follows (see
+    `stats.thompson.Beliefs`). So a target is chosen as often as it may be the best one, and what has not been seen for
+    long is uncertain again. Chapelle & Li, "An empirical evaluation of Thompson sampling", NIPS 2011.
+
+    A new target starts from `prior_successes` and `prior_failures`, which is also what an idle one fades back to: a
+    little hopeful, so that one which has recovered is found. It is taken for fast and cheap until it has been
+    seen: as much evidence as the prior weighs moves that half way to what was observed. A share `exploration` of the
+    choices goes to all candidates alike, so that nobody's chance is ever nothing; what admission keeps out (health,
+    SLA, exclusion) gets no share of it. Cheapness is 1 at `cheap_usd` a run and below, 0 at `dear_usd` and above, and
+    falls with the logarithm in between.
+
+    Which one comes first is drawn at once. How likely each was to come first is an integral (`stats.chances`), the
+    same whenever it is worked out, and is left to whoever writes the decision down.
+
+    >>> from mahavishnu.model import NO_EVIDENCE, Target
+    >>> from dataclasses import replace
+    >>> seen = replace(NO_EVIDENCE, samples=90, effective=90, successes=80, rate=80 / 90, p50_ms=90.0)
+    >>> pair = [Candidate(Target(name=n, adapter="local", run="m:f", task_types={"t"}), e)
+    ...         for n, e in (("a", seen), ("new", NO_EVIDENCE))]
+    >>> ranking = Adaptive().rank(Task(type="t", text="x"), pair, Snapshot(), 0, Random(0))
+    >>> sorted((each.candidate.target.name, round(each.probability, 2)) for each in ranking.chain)
+    [('a', 0.78), ('new', 0.22)]
+    """
+
+    cost_weight: float = 0.0
+    cheap_usd: float = 0.0001
+    dear_usd: float = 1.0
+    prior_successes: float = 2.0
+    prior_failures: float = 1.0
+    exploration: float = 0.001
+
+    def __post_init__(self) -> None:
+        Scoring.__post_init__(self)
+        if self.cost_weight < 0:
+            raise ValueError("cost_weight must be 0 or more")
+        if not 0 < self.cheap_usd < self.dear_usd:
+            raise ValueError("cheap_usd must be above 0 and below dear_usd")
+        if not (1 <= self.prior_successes <= 1e6 and 1 <= self.prior_failures <= 1e6):
+            raise ValueError("prior_successes and prior_failures must lie between 1 and 1000000")
+        if not 0 < self.exploration <= 1:
+            raise ValueError("exploration must lie above 0, and at most at 1")
+
+    @property
+    def name(self) -> str:
+        return "adaptive"
+
+    @property
+    def version(self) -> str:
+        return version_of(self, code=1)
+
+    def rank(
+        self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
+    ) -> Ranking:
+        del task, snapshot, now_us
+        known = candidates if isinstance(candidates, Candidates) else from_estimates(candidates)
+        field = known.memory(self._field)
+        draw = rng.random()
+        utilities = self._draw_few(field, rng) if known.few else self._draw_many(field, rng)
+        if draw < self.exploration:
+            place = int(draw / self.exploration * len(known))
+        else:
+            place = utilities.index(max(utilities)) if known.few else int(utilities.argmax())
+        first = known[place]
+        return Ranking.deferred(
+            _Drawn(self, known, field, utilities, place, exploring=draw < self.exploration),
+            first=first,
+            confidence=first.estimate.wilson_lo,
+            confidence_kind=CONFIDENCE_KIND,
+        )
+
+    def worth(self, candidate: Candidate) -> float:
+        """What it is worth besides succeeding, as far as it was seen: its speed and its cost."""
+        seen = candidate.estimate
+        worth = self.speed_weight * self.speed(seen)
+        return worth + self.cost_weight * self._cheapness(seen.mean_cost_micros) if self.cost_weight else worth
+
+    def expected(self, candidates: Candidates) -> Column:
+        """Each one's utility as it is to be expected: what a choice without any chance in it would go by."""
+        base, alpha, beta = candidates.memory(self._field)
+        weight = self.success_weight
+        if candidates.few:
+            return [start + weight * a / (a + b) for start, a, b in zip(base, alpha, beta, strict=True)]
+        return base + weight * alpha / (alpha + beta)
+
+    def chances(self, candidates: Candidates) -> list[float]:
+        """How likely each is to come first: the same whenever it is asked, however the draw came out."""
+        count = len(candidates)
+        if count == 1:
+            return [1.0]
+        import numpy as np
+
+        from mahavishnu.stats.chances import chances
+
+        field = candidates.memory(self._field)
+        base, alpha, beta = (np.asarray(column, dtype=np.float64) for column in field)
+        drawn = chances(base, self.success_weight, alpha, beta)
+        shares: list[float] = ((1 - self.exploration) * drawn + self.exploration / count).tolist()
+        return shares
+
+    def _field(self, candidates: Candidates) -> _Field:
+        """For each candidate what its utility starts from, and the parameters of the belief about its success."""
+        worth = candidates.column(self.worth)
+        successes, failures = candidates.successes, candidates.failures
+        prior = self.prior_successes + self.prior_failures
+        unseen = prior * (self.speed_weight + self.cost_weight)
+        if candidates.few:
+            alpha = [self.prior_successes + count for count in successes]
+            beta = [self.prior_failures + count for count in failures]
+            totals = zip(worth, alpha, beta, strict=True)
+            return _Field([(unseen + (a + b - prior) * w) / (a + b) for w, a, b in totals], alpha, beta)
+        alpha, beta = self.prior_successes + successes, self.prior_failures + failures
+        total = alpha + beta
+        return _Field((unseen + (total - prior) * worth) / total, alpha, beta)
+
+    def _draw_few(self, field: _Field, rng: Random) -> Column:
+        weight, draw = self.success_weight, rng.betavariate
+        return [base + weight * draw(a, b) for base, a, b in zip(*field, strict=True)]
+
+    def _draw_many(self, field: _Field, rng: Random) -> Column:
+        from mahavishnu.stats.draws import beta_draws
+
+        utilities = beta_draws(field.alpha, field.beta, rng)
+        utilities *= self.success_weight
+        utilities += field.base
+        return utilities
+
+    def _cheapness(self, micros: float | None) -> float:
+        if micros is None or micros <= self.cheap_usd * 1e6:
+            return 1.0
+        if micros >= self.dear_usd * 1e6:
+            return 0.0
+        return log(self.dear_usd * 1e6 / micros) / log(self.dear_usd / self.cheap_usd)
+
+
+def from_estimates(candidates: Sequence[Candidate]) -> Candidates:
+    """Candidates with what their estimates alone give reason to believe."""
+    beliefs = Beliefs()
+    beliefs.follow({each.target.name: each.estimate for each in candidates})
+    successes, failures = beliefs.counts(beliefs.where([each.target.name for each in candidates]))
+    return Candidates(candidates, successes, failures)
+
+
+class _Field(NamedTuple):
+    """Columns: what each utility starts from, and the parameters of each belief."""
+
+    base: Column
+    alpha: Column
+    beta: Column
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A draw, with what is worked out from it only when it is asked for."""
+
+    policy: Adaptive
+    candidates: Candidates
+    field: _Field
+    utilities: Any
+    place: int
+    exploring: bool
+
+    @cached_property
+    def places(self) -> list[int]:
+        """The chosen one, then the others by their utilities."""
+        utilities, chosen = self.utilities, self.place
+        order = sorted(range(len(self.candidates)), key=lambda place: -utilities[place])
+        order.remove(chosen)
+        return [chosen, *order]
+
+    @property
+    def order(self) -> tuple[Candidate, ...]:
+        return tuple(self.candidates[place] for place in self.places)
+
+    @property
+    def chain(self) -> tuple[Ranked, ...]:
+        chances = self.candidates.memory(self.policy.chances)
+        return tuple(self._ranked(place, chances[place]) for place in self.places)
+
+    @property
+    def why(self) -> str:
+        why = figures(self.candidates[self.place])
+        if self.exploring:
+            share = f"{self.policy.exploration:.2g}"
+            return f"{why}; to learn more, as a share {share} of the choices goes to all alike"
+        chance = self.candidates.memory(self.policy.chances)[self.place]
+        return f"{why}; drawn with probability {percent(chance)} %"
+
+    def _ranked(self, place: int, chance: float) -> Ranked:
+        candidate = self.candidates[place]
+        seen = candidate.estimate
+        policy = self.policy
+        return Ranked(
+            candidate=candidate,
+            probability=chance,
+            score=policy.score(seen),
+            components={
+                "samples": seen.samples,
+                "success_rate": seen.rate,
+                "wilson_lo": seen.wilson_lo,
+                "wilson_hi": seen.wilson_hi,
+                "speed": policy.speed(seen),
+                "p95_ms": seen.p95_ms,
+                "cost_usd": None if seen.mean_cost_micros is None else seen.mean_cost_micros / 1e6,
+                "alpha": float(self.field.alpha[place]),
+                "beta": float(self.field.beta[place]),
+                "base": float(self.field.base[place]),
+                "drawn": float(self.utilities[place]),
+            },
+        )

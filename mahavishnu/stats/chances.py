@@ -1,0 +1,83 @@
+"""How likely each candidate is to come first in a Thompson draw, by quadrature."""
+
+from __future__ import annotations
+
+from math import lgamma
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_FINE = 16.0
+"""Cells in a standard deviation of the narrowest one that competes."""
+
+_FEWEST, _MOST = 150, 4000
+_MOST_POINTS = 2**17
+
+
+def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
+    """The probability that base + weight · Beta(alpha, beta) is the largest, for each; they sum to 1.
+
+    It is the integral of one's density times the others' distribution functions (Thompson, Biometrika 25, 1933), over
+    the stretch in which the largest can lie: from where the best one surely is above, to where all of them end. Those
+    that never come near it are left out. Within 3e-4 of the truth, and mostly far closer. Both parameters must be 1 or
+    more: below that a density has no top.
+
+    >>> same = chances(np.zeros(4), 1.0, np.full(4, 9.0), np.full(4, 3.0))
+    >>> bool(abs(same - 0.25).max() < 1e-9)
+    True
+    >>> better = chances(np.zeros(2), 1.0, np.array([2.0, 1.0]), np.array([1.0, 1.0]))
+    >>> [round(float(each), 4) for each in better]  # by hand: 2/3 and 1/3
+    [0.6667, 0.3333]
+    """
+    found = np.zeros(len(base))
+    if weight == 0:
+        found[base.argmax()] = 1.0
+        return found
+    total = alpha + beta
+    mean = alpha / total
+    deviation = np.sqrt(mean * (1 - mean) / (total + 1))
+    # Where 1e-7 is left of the tail. It is that of a Gamma distribution whose shape is the smaller parameter.
+    reach = deviation * (5.8 + 10.0 * np.minimum(alpha, beta) ** -0.75)
+    lowest = (base + weight * np.maximum(mean - reach, 0.0)).max()
+    highest = base + weight * np.minimum(mean + reach, 1.0)
+    competing = np.flatnonzero(highest >= lowest)
+    if len(competing) == 1:
+        found[competing] = 1.0
+        return found
+    shares = _shares(
+        base[competing], weight, alpha[competing], beta[competing], (lowest, highest.max()), deviation[competing].min()
+    )
+    found[competing] = shares
+    return found
+
+
+def _shares(
+    base: Array, weight: float, alpha: Array, beta: Array, stretch: tuple[float, float], narrowest: float
+) -> Array:
+    low, high = stretch
+    cells = (high - low) / max(weight * narrowest / _FINE, 1e-12)
+    count = int(min(max(cells, _FEWEST), _MOST, max(_MOST_POINTS / len(base), 64)))
+    # Nobody's range ends inside a cell, so that everybody's density is smooth in every one of them.
+    ends = np.clip(base + weight, low, high) if len(base) < count else base[:0]
+    edges = np.sort(np.concatenate((np.linspace(low, high, count + 1), ends)))
+    inside = np.clip((edges - base[:, None]) / weight, 0.0, 1.0)
+    mass = _masses(alpha, beta, inside)
+    # The distribution function in the middle of each cell, counted from above: all of them end within the stretch.
+    below = 1.0 - (np.cumsum(mass[:, ::-1], axis=1)[:, ::-1] - mass / 2)
+    log_below = np.log(np.maximum(below, 1e-300))
+    everybody = log_below.sum(axis=0)
+    shares: Array = (mass * np.exp(np.minimum(everybody - log_below, 0.0))).sum(axis=1)
+    shares /= shares.sum()
+    return shares
+
+
+def _masses(alpha: Array, beta: Array, edges: Array) -> Array:
+    """What each Beta distribution has in each cell, by the density in the cell's middle."""
+    norm = np.array([lgamma(a) + lgamma(b) - lgamma(a + b) for a, b in zip(alpha, beta, strict=True)])
+    # Where a range has ended its cells are empty, and no logarithm is to be taken at 0.
+    middle = np.clip((edges[:, 1:] + edges[:, :-1]) / 2, 1e-300, 1 - 1e-16)
+    log_density = (alpha - 1)[:, None] * np.log(middle) + (beta - 1)[:, None] * np.log1p(-middle) - norm[:, None]
+    mass: Array = np.exp(log_density) * (edges[:, 1:] - edges[:, :-1])
+    return mass
