@@ -8,15 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from mahavishnu.engine.clock import SystemClock
+from mahavishnu.engine.evidence import Stat, stat_of
 from mahavishnu.engine.orchestrator import UnifiedOrchestrator
 from mahavishnu.engine.workflows import WorkflowRunner
 from mahavishnu.errors import Misconfigured, PluginBroken, PluginMissing, UnknownName
-from mahavishnu.jobs.scores import recalculate
+from mahavishnu.jobs.scores import fold, scorecards_of, scoring_of
 from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
-from mahavishnu.policies.statistical import Statistical
 from mahavishnu.ports import Adapter, Policy, Store
-from mahavishnu.settings import Settings, load_settings
-from mahavishnu.stats.scoring import Scoring
+from mahavishnu.settings import EvidenceSettings, Settings, load_settings
 from mahavishnu.storage import open_store
 
 LONG_TAIL = 5_000
@@ -33,10 +32,17 @@ class App:
     orchestrator: UnifiedOrchestrator
     workflows: WorkflowRunner
 
+    async def stats_of_last(self, days: int) -> Sequence[Stat]:
+        """What is known of the last days, each of which counts in full."""
+        window = EvidenceSettings(decay_per_day=1, window_days=days)
+        scoring = scoring_of(self.settings)
+        cards = await scorecards_of(self.store, SystemClock(), window)
+        return [stat_of(card, scoring) for _, card in sorted(cards.items(), key=lambda each: each[0][::-1])]
+
 
 def make_store(settings: Settings) -> Store:
     """The store of these settings, not yet opened."""
-    return open_store(settings.store.url, SystemClock(), lease_s=settings.store.lease_s)
+    return open_store(settings.store.url, SystemClock(), lease_s=settings.store.lease_s, lake=settings.lake.folder)
 
 
 @asynccontextmanager
@@ -49,7 +55,7 @@ async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] 
     settings = settings or load_settings(None, os.environ, {})
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        store = open_store(settings.store.url, clock, lease_s=settings.store.lease_s)
+        store = open_store(settings.store.url, clock, lease_s=settings.store.lease_s, lake=settings.lake.folder)
         await store.open()
         stack.push_async_callback(store.close)
         wanted = {"local", *adapters, *settings.adapters}
@@ -58,10 +64,10 @@ async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] 
         for adapter in loaded.values():
             stack.push_async_callback(adapter.close)
         policies = _load_policies(settings)
-        orchestrator = UnifiedOrchestrator(store, loaded, absent, policies, _scoring(settings), clock, settings)
+        orchestrator = UnifiedOrchestrator(store, loaded, absent, policies, scoring_of(settings), clock, settings)
         await stack.enter_async_context(orchestrator)
         if orchestrator.tail >= LONG_TAIL:
-            await recalculate(store, clock)
+            await fold(store, clock, settings.evidence)
         workflows = WorkflowRunner(orchestrator, store, clock, settings)
         yield App(settings, store, loaded, orchestrator, workflows)
 
@@ -83,10 +89,3 @@ def _load_policies(settings: Settings) -> dict[str, Policy]:
     for name in {*available_policies(), *settings.policies, settings.routing.policy}:
         policies[name] = make(load_policy(name), settings.policies.get(name, {}), where=f"[policies.{name}]")
     return policies
-
-
-def _scoring(settings: Settings) -> Scoring:
-    """How `routing stats` scores, whichever policy chooses."""
-    options = settings.policies.get("statistical", {})
-    statistical: Statistical = make(Statistical, options, where="[policies.statistical]")
-    return statistical

@@ -1,22 +1,17 @@
-"""mahavishnu decisions, executions and routing stats: what happened, and what is known from it."""
+"""mahavishnu decisions and executions: what happened."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app, with_store
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
 from mahavishnu.cli.printing import emit, table
-from mahavishnu.cli.shapes import Shape, decision_shape, execution_shape, stat_shape
+from mahavishnu.cli.shapes import decision_shape, execution_shape
 from mahavishnu.model import Status
 from mahavishnu.ports import ExecutionQuery
-
-if TYPE_CHECKING:
-    from mahavishnu.app import App
-
-routing = typer.Typer(help="What routing has learnt.", rich_markup_mode="rich")
 
 Last = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")]
 OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only these.", autocompletion=task_types)]
@@ -81,37 +76,3 @@ def executions(
         "error",
     )
     table(columns, [[each[column] for column in columns] for each in shapes], empty="No execution yet.")
-
-
-@routing.callback()
-def _routing() -> None:
-    """Keeps `stats` a command of its own: typer folds a group of one into its parent."""
-
-
-@routing.command()
-def stats(
-    ctx: typer.Context,
-    task_type: OfType = None,
-    target: OfTarget = None,
-    as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
-) -> None:
-    """What is known of every target, for every task type.
-
-    Example: mahavishnu routing stats --task-type summarise --json
-    """
-
-    async def look(app: App) -> list[Shape]:
-        return [stat_shape(each) for each in app.orchestrator.stats(task_type, target)]
-
-    shapes = with_app(ctx, look)
-    if as_json:
-        emit(shapes)
-        return
-    columns = (
-        "task_type", "target", "n", "successes", "rate", "wilson_lo", "wilson_hi", "p50_ms", "p95_ms", "p99_ms",
-        "mean_cost_usd", "score", "trusted",
-    )  # fmt: skip
-    table(columns, [[each[column] for column in columns] for each in shapes], empty="Nothing has been run yet.")

@@ -146,6 +146,7 @@ def stat_shape(stat: Stat) -> Shape:
 def _estimate_shape(seen: Estimate) -> Shape:
     return {
         "n": seen.samples,
+        "effective": seen.effective,
         "successes": seen.successes,
         "rate": seen.rate,
         "wilson_lo": seen.wilson_lo,

@@ -1,0 +1,199 @@
+"""mahavishnu routing: what is known of the targets, who comes before whom by it, and going back."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.completion import target_names, task_types
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
+from mahavishnu.cli.printing import emit, line, moment, table, waiting
+from mahavishnu.cli.shapes import Shape, stat_shape
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.jobs.scores import Published
+    from mahavishnu.model import Snapshot
+    from mahavishnu.ports import Store
+
+group = typer.Typer(
+    help="What routing has learnt: stats, orders, snapshots, recalculate, rollback.", rich_markup_mode="rich"
+)
+
+OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only these.", autocompletion=task_types)]
+OfTarget = Annotated[str | None, typer.Option("--target", help="Only its.", autocompletion=target_names)]
+
+_LONGEST_WINDOW_DAYS = 3650
+
+
+@group.command()
+def stats(
+    ctx: typer.Context,
+    task_type: OfType = None,
+    target: OfTarget = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="The last days only, such as 7d, each counted in full.")
+    ] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """What is known of every target, for every task type.
+
+    What is older counts for less; with --window, every day in it counts in
+    full and nothing else does.
+
+    Example: mahavishnu routing stats --task-type summarise --window 7d
+    """
+    days = None if window is None else _days(window)
+
+    async def look(app: App) -> list[Shape]:
+        found = app.orchestrator.stats() if days is None else await app.stats_of_last(days)
+        wanted = [each for each in found if task_type in (None, each.task_type) and target in (None, each.target)]
+        return [stat_shape(each) for each in wanted]
+
+    shapes = with_app(ctx, look)
+    if as_json:
+        emit(shapes)
+        return
+    columns = (
+        "task_type", "target", "n", "successes", "rate", "wilson_lo", "wilson_hi", "p50_ms", "p95_ms", "p99_ms",
+        "mean_cost_usd", "score", "trusted",
+    )  # fmt: skip
+    table(columns, [[each[column] for column in columns] for each in shapes], empty="Nothing has been run yet.")
+
+
+@group.command()
+def orders(
+    ctx: typer.Context,
+    task_type: OfType = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Who comes before whom, as it was published last.
+
+    Example: mahavishnu routing orders --task-type summarise
+    """
+    newest = with_store(ctx, lambda store: store.latest())
+    shapes: list[Shape] = [
+        {"task_type": kind, "order": list(order), "version": newest.version}
+        for kind, order in sorted(newest.orders.items())
+        if task_type in (None, kind)
+    ]
+    if as_json:
+        emit(shapes)
+        return
+    rows = [(each["task_type"], " → ".join(each["order"]), each["version"]) for each in shapes]
+    table(("task_type", "order", "version"), rows, empty="No order yet; run: mahavishnu routing recalculate")
+
+
+@group.command()
+def snapshots(
+    ctx: typer.Context,
+    last: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 20,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """What was published, and what changed with it.
+
+    Example: mahavishnu routing snapshots --last 5
+    """
+    shapes = [_snapshot_shape(each) for each in with_store(ctx, lambda store: store.snapshots(last))]
+    if as_json:
+        emit(shapes)
+        return
+    rows = [(each["version"], each["kind"], each["published_at"], "; ".join(each["notes"])) for each in shapes]
+    table(("version", "kind", "published_at", "notes"), rows, empty="Nothing was published yet.")
+
+
+@group.command()
+def recalculate(
+    ctx: typer.Context,
+    full: Annotated[bool, typer.Option("--full", help="Work the days out again from every fact there is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and publish nothing.")] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Publish scores and preference orders from what is known now.
+
+    Every running process goes by them within two seconds.
+
+    Example: mahavishnu routing recalculate --dry-run
+    """
+    settings = flags_of(ctx).settings()
+
+    async def act(store: Store) -> Published:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import scores
+
+        return await scores.recalculate(store, SystemClock(), settings, full=full, dry_run=dry_run)
+
+    with waiting("Recalculating …"):
+        published = with_store(ctx, act)
+    _tell(published, as_json=as_json, would=dry_run)
+
+
+@group.command()
+def rollback(
+    ctx: typer.Context,
+    version: Annotated[int, typer.Argument(min=1, help="The snapshot to go back to.")],
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Go back to the scores and orders of an earlier snapshot, until the next recalculation.
+
+    Example: mahavishnu routing rollback 12
+    """
+
+    async def act(store: Store) -> Published:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import scores
+
+        return await scores.roll_back(store, SystemClock(), version)
+
+    _tell(with_store(ctx, act), as_json=as_json, would=False)
+
+
+def _tell(published: Published, *, as_json: bool, would: bool) -> None:
+    if as_json:
+        emit({**_snapshot_shape(published.after), "news": published.news, "dry_run": would})
+        return
+    if not published.news:
+        line(f"Nothing has changed since snapshot {published.before.version}.")
+        return
+    for each in published.after.notes:
+        line(each)
+    line(f"{'Would publish' if would else 'Published'} snapshot {published.after.version}.")
+
+
+def _snapshot_shape(snapshot: Snapshot) -> Shape:
+    return {
+        "version": snapshot.version,
+        "kind": snapshot.kind.value,
+        "published_at": moment(snapshot.published_at_us or None),
+        "cursor": snapshot.cursor,
+        "scorecards": len(snapshot.scorecards),
+        "orders": {kind: list(order) for kind, order in snapshot.orders.items()},
+        "notes": list(snapshot.notes),
+        "restored": snapshot.restored,
+    }
+
+
+def _days(window: str) -> int:
+    found = re.fullmatch(r"(\d{1,4})\s*d?", window.strip())
+    days = int(found[1]) if found else 0
+    if not 1 <= days <= _LONGEST_WINDOW_DAYS:
+        raise bad("--window", f"must be a number of days such as 7d, at most {_LONGEST_WINDOW_DAYS}, not {window:.40}")
+    return days
