@@ -12,7 +12,6 @@ from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_a
 from mahavishnu.cli.printing import emit, line, pairs, waiting
 from mahavishnu.cli.shapes import Shape, decision_shape, execution_shape, outcome_shape, summed_shape
 from mahavishnu.errors import UnknownName
-from mahavishnu.model.identity import is_ulid
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -20,7 +19,14 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="What is kept, and where: upgrade, info, get.", rich_markup_mode="rich")
 
-FORMS = ("exec:{ulid}", "routing:{ulid}", "adapter:{adapter}:stats", "task_type:{type}:{adapter}")
+FORMS = (
+    "exec:{ulid}",
+    "routing:{ulid}",
+    "adapter:{adapter}:stats",
+    "task_type:{type}:{adapter}",
+    "cost:{date}:{adapter}",
+    "ab_test:{id}",
+)
 
 
 @group.command()
@@ -56,15 +62,20 @@ def info(
     _store: StoreUrl = None,
     _debug: Debug = False,
 ) -> None:
-    """Where the store is, what it is made of and how much is in it.
+    """Where the store is, what it is made of, how much is in it, and how long that stays.
+
+    cursor_lag is how many facts have not been added up yet.
 
     Example: mahavishnu store info --json
     """
+    lake = flags_of(ctx).settings().lake
+    retention = {"hot_days": lake.hot_days, "raw_days": lake.raw_days, "aggregate_days": lake.aggregate_days}
     found = with_store(ctx, lambda store: store.info())
     if as_json:
-        emit({"url": found.url, "schema": found.schema, "detail": dict(found.detail), "rows": dict(found.rows)})
+        detail, rows = dict(found.detail), dict(found.rows)
+        emit({"url": found.url, "schema": found.schema, "detail": detail, "retention": retention, "rows": rows})
         return
-    pairs([("url", found.url), ("schema", found.schema), *found.detail.items()])
+    pairs([("url", found.url), ("schema", found.schema), *found.detail.items(), *retention.items()])
     line()
     pairs([(f"{name} (rows)", count) for name, count in found.rows.items()])
 
@@ -80,7 +91,8 @@ def get(
 ) -> None:
     """One record by its key, as JSON.
 
-    Keys: exec:{ulid}, routing:{ulid}, adapter:{adapter}:stats, task_type:{type}:{adapter}.
+    Keys: exec:{ulid}, routing:{ulid}, adapter:{adapter}:stats,
+    task_type:{type}:{adapter}, cost:{date}:{adapter}, ab_test:{id}.
 
     Example: mahavishnu store get exec:01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
@@ -89,17 +101,27 @@ def get(
 
 def _reader(key: str) -> Callable[[typer.Context], Shape]:
     """What reads the record of a key; a key of no known form is refused before anything is opened."""
-    form, _, rest = key.partition(":")
-    head, _, tail = rest.rpartition(":")
-    if form == "exec" and is_ulid(rest):
-        return lambda ctx: with_store(ctx, lambda store: _execution(store, rest))
-    if form == "routing" and is_ulid(rest):
-        return lambda ctx: with_store(ctx, lambda store: _decision(store, rest))
-    if form == "adapter" and head and tail == "stats":
-        return lambda ctx: with_app(ctx, _summed(key, head, None))
-    if form == "task_type" and head and tail:
-        return lambda ctx: with_app(ctx, _summed(key, tail, head))
-    raise bad("KEY", f"must be one of {', '.join(FORMS)}, not {key:.80}")
+    from mahavishnu.compat.keys import Form, parse_key
+
+    try:
+        meant = parse_key(key)
+    except ValueError as error:
+        raise bad("KEY", str(error)) from None
+    match meant.form:
+        case Form.EXECUTION:
+            return lambda ctx: with_store(ctx, lambda store: _execution(store, meant.id))
+        case Form.ROUTING:
+            return lambda ctx: with_store(ctx, lambda store: _decision(store, meant.id))
+        case Form.ADAPTER | Form.TASK_TYPE:
+            return lambda ctx: with_app(ctx, _summed(key, meant.adapter, meant.task_type or None))
+        case Form.COST | Form.AB_TEST:
+            return lambda ctx: with_app(ctx, lambda app: _record(app, key))
+
+
+async def _record(app: App, key: str) -> Shape:
+    from mahavishnu.compat.keys import get
+
+    return (await get(app, key)).model_dump(mode="json")
 
 
 async def _execution(store: Store, execution_id: str) -> Shape:

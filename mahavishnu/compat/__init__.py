@@ -1,0 +1,1 @@
+"""The seeds' own names, as thin doors onto what does the work."""
