@@ -1,4 +1,4 @@
-"""Finding adapters and policies by their entry points, and building them from their settings."""
+"""Finding adapters, policies and schedulers by their entry points, and building them from their settings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from mahavishnu.errors import PluginBroken, PluginMissing, SettingsError, UnknownName
-from mahavishnu.ports import Adapter, Policy
+from mahavishnu.ports import Adapter, Policy, Scheduler
 
 P = TypeVar("P")
 
 ADAPTERS = "mahavishnu.adapters"
 POLICIES = "mahavishnu.policies"
+SCHEDULERS = "mahavishnu.schedulers"
 
 _OURS = "mahavishnu"
 
@@ -33,6 +34,11 @@ def available_policies() -> dict[str, EntryPoint]:
     return _available(POLICIES)
 
 
+def available_schedulers() -> dict[str, EntryPoint]:
+    """Every installed scheduler by its name; `.dist` says which distribution brings it. Loads none of them."""
+    return _available(SCHEDULERS)
+
+
 def load_adapter(name: str) -> Callable[..., Adapter]:
     """What makes the adapter: its class, as a rule. Raises UnknownName, PluginMissing or PluginBroken."""
     factory: Callable[..., Adapter] = _load("adapter", name, available_adapters())
@@ -42,6 +48,12 @@ def load_adapter(name: str) -> Callable[..., Adapter]:
 def load_policy(name: str) -> Callable[..., Policy]:
     """What makes the policy: its class, as a rule. Raises UnknownName, PluginMissing or PluginBroken."""
     factory: Callable[..., Policy] = _load("policy", name, available_policies())
+    return factory
+
+
+def load_scheduler(name: str) -> Callable[..., Scheduler]:
+    """What makes the scheduler: its class, as a rule. Raises UnknownName, PluginMissing or PluginBroken."""
+    factory: Callable[..., Scheduler] = _load("scheduler", name, available_schedulers())
     return factory
 
 

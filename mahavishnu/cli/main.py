@@ -11,7 +11,23 @@ from typing import Annotated
 
 import typer
 
-from mahavishnu.cli import batch, doctor, exits, init, records, running, store, targets, tasks
+from mahavishnu.cli import (
+    alerts,
+    batch,
+    discovery,
+    doctor,
+    engines,
+    exits,
+    init,
+    records,
+    routing,
+    running,
+    schedule,
+    store,
+    targets,
+    tasks,
+    workflow,
+)
 from mahavishnu.cli.flags import Config, Debug, Flags, StoreUrl
 from mahavishnu.errors import MahavishnuError
 
@@ -48,17 +64,23 @@ def root(
 
 
 app.command()(init.init)
+targets.group.command()(discovery.discover)
+targets.group.command()(discovery.check)
 app.add_typer(targets.group, name="targets")
 app.command()(tasks.route)
 app.command()(tasks.execute)
 app.command()(batch.run)
+app.add_typer(workflow.group, name="workflow")
 app.command()(tasks.outcome)
 app.command()(running.status)
 app.command()(running.cancel)
 app.command()(records.decisions)
 app.command()(records.executions)
-app.add_typer(records.routing, name="routing")
+app.add_typer(routing.group, name="routing")
+app.add_typer(schedule.group, name="schedule")
+app.add_typer(alerts.group, name="alerts")
 app.add_typer(store.group, name="store")
+app.add_typer(engines.group, name="engines")
 app.command()(doctor.doctor)
 
 

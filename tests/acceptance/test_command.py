@@ -18,6 +18,7 @@ from mahavishnu.cli.init import template
 COMMANDS = [
     ["init"], ["targets", "add"], ["targets", "list"], ["targets", "show"], ["targets", "enable"],
     ["targets", "disable"], ["targets", "remove"], ["route"], ["execute"], ["run"], ["outcome"], ["decisions"],
+    ["workflow", "run"], ["workflow", "status"], ["workflow", "list"], ["workflow", "cancel"], ["workflow", "resume"],
     ["executions"], ["routing", "stats"], ["store", "upgrade"], ["store", "info"], ["store", "get"], ["doctor"],
 ]  # fmt: skip
 

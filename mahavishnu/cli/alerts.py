@@ -1,0 +1,156 @@
+"""mahavishnu alerts: what is out of the ordinary, and what people made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
+from mahavishnu.cli.printing import emit, line, moment, note, table
+from mahavishnu.cli.shapes import Shape
+
+if TYPE_CHECKING:
+    from mahavishnu.jobs.alerts import Checked
+    from mahavishnu.model.alert import Alert
+    from mahavishnu.ports import Store
+
+group = typer.Typer(help="What is out of the ordinary: list, check, ack, resolve.", rich_markup_mode="rich")
+
+AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID", help="As list prints it.")]
+
+
+@group.command("list")
+def list_alerts(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """The alerts that are open or acknowledged; each condition has one at most.
+
+    Example: mahavishnu alerts list --all --json
+    """
+    found = with_store(ctx, lambda store: store.alerts(last, unresolved=not everything))
+    if as_json:
+        emit([_shape(each) for each in found])
+        return
+    _table(found, empty="No alert yet." if everything else "No alert is open.")
+
+
+@group.command()
+def check(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Look at everything that came since the last check; open and close alerts by it, and tell the webhook.
+
+    The schedule does so every minute (mahavishnu schedule serve). What was
+    not told, because the webhook was away, is told with the next check.
+
+    Example: mahavishnu alerts check
+    """
+    from mahavishnu.engine.clock import SystemClock
+    from mahavishnu.jobs.alerts import check as look
+
+    settings = flags_of(ctx).settings().alerts
+
+    async def act(store: Store) -> Checked:
+        return await look(store, SystemClock(), settings)
+
+    found = with_store(ctx, act)
+    if found.untold is not None:
+        note(f"The webhook was not told: {found.untold}.")
+    if as_json:
+        opened, closed = ([_shape(each) for each in some] for some in (found.opened, found.closed))
+        emit({"facts": found.facts, "opened": opened, "closed": closed, "untold": found.untold})
+        return
+    line(f"{_facts(found.facts)} came since the last check; {len(found.opened)} opened, {len(found.closed)} closed.")
+    if found.opened or found.closed:
+        line()
+        _table([*found.opened, *(each for each in found.closed if each not in found.opened)], empty="")
+
+
+@group.command()
+def ack(
+    ctx: typer.Context,
+    alert: AlertId,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Say that somebody has seen an alert; it stays until it is over.
+
+    Example: mahavishnu alerts ack 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    from mahavishnu.engine.clock import SystemClock
+
+    now_us = SystemClock().now_us()
+    _say(with_store(ctx, lambda store: store.acknowledge_alert(alert, now_us)), as_json=as_json)
+
+
+@group.command()
+def resolve(
+    ctx: typer.Context,
+    alert: AlertId,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Say that an alert is over, or that what it is about is the ordinary from now on.
+
+    What goes on is watched anew: a price that has risen for good is learnt,
+    and a target that still fails raises another alert.
+
+    Example: mahavishnu alerts resolve 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    from mahavishnu.engine.clock import SystemClock
+
+    now_us = SystemClock().now_us()
+    _say(with_store(ctx, lambda store: store.resolve_alert(alert, now_us)), as_json=as_json)
+
+
+def _say(alert: Alert, *, as_json: bool) -> None:
+    if as_json:
+        emit(_shape(alert))
+    else:
+        line(f"Alert {alert.id} ({alert.condition}) is {alert.status.value}.")
+
+
+def _table(found: Iterable[Alert], *, empty: str) -> None:
+    rows = [
+        (moment(each.opened_at_us), each.id, each.status.value, each.severity.value, str(each.condition), each.summary)
+        for each in found
+    ]
+    table(("opened_at", "alert_id", "status", "severity", "condition", "summary"), rows, empty=empty)
+
+
+def _shape(alert: Alert) -> Shape:
+    condition = alert.condition
+    return {
+        "alert_id": alert.id,
+        "condition": str(condition),
+        "kind": condition.kind.value,
+        "task_type": condition.task_type,
+        "target": condition.target,
+        "severity": alert.severity.value,
+        "status": alert.status.value,
+        "summary": alert.summary,
+        "detail": dict(alert.detail),
+        "opened_at": moment(alert.opened_at_us),
+        "acknowledged_at": moment(alert.acknowledged_at_us),
+        "resolved_at": moment(alert.resolved_at_us),
+    }
+
+
+def _facts(count: int) -> str:
+    return "1 fact" if count == 1 else f"{count} facts"

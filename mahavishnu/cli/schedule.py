@@ -1,0 +1,324 @@
+"""mahavishnu schedule: the jobs that keep what is known up to date, when they run, and where."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from mahavishnu.cli import scheduling
+from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
+from mahavishnu.cli.foreground import asked_to_stop, running, stay
+from mahavishnu.cli.printing import emit, line, moment, note, table, waiting
+from mahavishnu.cli.shapes import Shape
+from mahavishnu.cli.trials import PAUSE_S, TrialProcess, free_port
+from mahavishnu.errors import AdapterError, Crashed
+
+if TYPE_CHECKING:
+    from mahavishnu.model.job import Job, JobReport
+    from mahavishnu.ports import JobRun, Scheduler, Store, Upcoming
+
+T = TypeVar("T")
+
+PLANS_WITHIN_S = 60.0
+"""How long a server may take to plan the next runs of what it was just given."""
+
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--api-url",
+        metavar="URL",
+        help="The Prefect server, such as http://127.0.0.1:4200/api; else the configured one.",
+    ),
+]
+
+group = typer.Typer(
+    help="The jobs that keep what is known up to date: serve, deploy, list, run.", rich_markup_mode="rich"
+)
+
+
+@group.command()
+def serve(
+    ctx: typer.Context,
+    api_url: ApiUrl = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after so long, not at Ctrl-C.")
+    ] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Run the jobs here when they are due, until Ctrl-C.
+
+    Prefect keeps the schedule: the server that is named or configured, or one
+    that is started here, with its data in mahavishnu-schedule beside the store.
+    What was missed while nobody was there is caught up at once. With --json,
+    one object when all is ready, and what happens besides on stderr.
+
+    Example: mahavishnu schedule serve --api-url http://127.0.0.1:4200/api
+    """
+    from mahavishnu.jobs.schedule import JOBS
+
+    flags = flags_of(ctx)
+    settings = flags.settings()
+    folder = scheduling.folder_of(settings)
+    scheduler = scheduling.scheduler_of(flags, settings, scheduling.named(api_url, settings))
+    own = scheduling.named(api_url, settings) is None
+    with asked_to_stop(), scheduling.alone(folder), ExitStack() as stack:
+        if not own:
+            # One that is not there is better told of now than by the log of what is started on it.
+            _ask(scheduler, lambda each: each.upcoming())
+        note("Starting …")
+        processes: list[TrialProcess] = []
+        if own:
+            scheduler, program = scheduler.on_its_own(folder, free_port())
+            processes.append(stack.enter_context(running(program, folder)))
+        else:
+            stack.callback(_pause, scheduler)
+        processes.append(stack.enter_context(running(scheduler.serving(list(JOBS.values()), folder), folder)))
+        stack.enter_context(scheduling.announced(folder, scheduler.url))
+        idle = _ask(scheduler, lambda each: _seen(each, list(JOBS)))
+        if idle:
+            note(_warning(scheduler, idle))
+        caught_up = _catch_up(ctx, scheduler)
+        _say_ready(scheduler, folder, list(JOBS), caught_up, as_json=as_json)
+        until_s = None if for_s is None else time.monotonic() + for_s
+        stay(lambda: _over(processes, until_s))
+        note("Stopping …")
+    note("Stopped.")
+
+
+@group.command()
+def deploy(
+    ctx: typer.Context,
+    work_pool: Annotated[str, typer.Option(metavar="POOL", help="The work pool whose workers run them.")],
+    api_url: ApiUrl = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the workers work, if not here: they read the configuration that stands there."),
+    ] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Have the workers of a Prefect work pool run the jobs, when they are due.
+
+    The store's password is not passed on: set MAHAVISHNU_STORE_PASSWORD where
+    the workers run.
+
+    Example: mahavishnu schedule deploy --work-pool mahavishnu
+    """
+    from mahavishnu.jobs.schedule import JOBS
+
+    flags = flags_of(ctx)
+    settings = flags.settings()
+    scheduler = scheduling.scheduler_of(flags, settings, scheduling.known(api_url, settings), folder=folder)
+    with waiting("Deploying …"):
+        names = _ask(scheduler, lambda each: each.deploy(list(JOBS.values()), work_pool, str(folder or Path.cwd())))
+    if as_json:
+        emit({"api_url": scheduler.url, "work_pool": work_pool, "deployments": list(names)})
+        return
+    for name in names:
+        line(f"Deployed {name}.")
+    line(f"Whatever works for it runs them: prefect worker start --pool {work_pool}")
+
+
+@group.command("list")
+def list_(
+    ctx: typer.Context,
+    api_url: ApiUrl = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """When the jobs run next, as Prefect has it, and when they last succeeded.
+
+    Ends with 1 where a job has no next run, though the server is well.
+
+    Example: mahavishnu schedule list --json
+    """
+    from mahavishnu.jobs.schedule import JOBS
+
+    flags = flags_of(ctx)
+    settings = flags.settings()
+    scheduler = scheduling.scheduler_of(flags, settings, scheduling.known(api_url, settings))
+    with waiting("Asking Prefect …"):
+        found = _ask(scheduler, lambda each: each.upcoming())
+    last = {each.name: each for each in with_store(ctx, lambda store: store.jobs())}
+    shapes = [shape for job in JOBS.values() for shape in _shapes(job, found, last.get(job.name))]
+    if as_json:
+        emit(shapes)
+    else:
+        columns = ("job", "cron", "deployment", "active", "next", "last_succeeded")
+        table(columns, [_row(each) for each in shapes], empty="There is no job.")
+    idle = [job for job in JOBS if not any(each["next"] for each in shapes if each["job"] == job)]
+    if idle:
+        note(_warning(scheduler, idle))
+        raise typer.Exit(FAILED)
+
+
+@group.command()
+def run(
+    ctx: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="As schedule list names it.")],
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Run a job now, here, and without Prefect.
+
+    It is skipped where the same job is on its way in another process.
+
+    Example: mahavishnu schedule run recalculate
+    """
+    from mahavishnu.engine.clock import SystemClock
+    from mahavishnu.jobs.schedule import run_job
+
+    settings = flags_of(ctx).settings()
+
+    async def act(store: Store) -> JobReport:
+        return await run_job(job, store, SystemClock(), settings)
+
+    with waiting(f"Running {job} …"):
+        report = with_store(ctx, act)
+    if as_json:
+        emit(
+            {
+                "job": report.name,
+                "did": report.did,
+                "skipped": report.skipped,
+                "changes": list(report.changes),
+                "rows": [dict(each) for each in report.rows],
+            }
+        )
+        return
+    line(report.did)
+    for change in report.changes:
+        line(f"  {change}")
+    if report.rows:
+        line()
+        table(report.columns, [[row.get(each) for each in report.columns] for row in report.rows], empty="")
+
+
+# -- while they are served ---------------------------------------------------------------------------------------------
+
+
+async def _seen(scheduler: Scheduler, jobs: Sequence[str]) -> list[str]:
+    """The jobs of which no run is seen to be scheduled, though the server was given the time that it takes."""
+    until_s = time.monotonic() + PLANS_WITHIN_S
+    while True:
+        found = await scheduler.upcoming()
+        idle = [job for job in jobs if not any(each.at_us for each in found if each.job == job)]
+        if not idle or time.monotonic() > until_s:
+            return idle
+        await asyncio.sleep(PAUSE_S)
+
+
+def _catch_up(ctx: typer.Context, scheduler: Scheduler) -> list[str]:
+    """Have what was missed run at once; returns which."""
+    from mahavishnu.engine.clock import SystemClock
+    from mahavishnu.jobs.schedule import missed
+
+    names = [each.name for each in with_store(ctx, lambda store: missed(store, SystemClock()))]
+
+    async def act(each: Scheduler) -> None:
+        for name in names:
+            await each.trigger(name)
+
+    _ask(scheduler, act)
+    return names
+
+
+def _pause(scheduler: Scheduler) -> None:
+    """A server that goes on without us is told to wait."""
+    try:
+        _ask(scheduler, lambda each: each.pause())
+    except AdapterError as why:
+        note(f"The schedules could not be paused, and runs will pile up as late: {why}")
+
+
+def _say_ready(scheduler: Scheduler, folder: Path, jobs: list[str], caught_up: list[str], *, as_json: bool) -> None:
+    if as_json:
+        emit({"api_url": scheduler.url, "folder": str(folder), "jobs": jobs, "caught_up": caught_up})
+    else:
+        line(f"Ready: {', '.join(jobs)} run here, on the schedule of {scheduler.url}; logs are in {folder}.")
+        if caught_up:
+            line(f"Overdue, and therefore begun: {', '.join(caught_up)}.")
+        line("When they run next: mahavishnu schedule list. Ctrl-C stops them all.")
+    sys.stdout.flush()
+
+
+def _warning(scheduler: Scheduler, idle: Sequence[str]) -> str:
+    return (
+        f"{scheduler.url} is well, but has no next run of {', '.join(idle)}: run mahavishnu schedule serve, or "
+        "mahavishnu schedule deploy; where one of them has been run, look into the server's log for what keeps its "
+        "scheduler from working."
+    )
+
+
+def _over(processes: Sequence[TrialProcess], until_s: float | None) -> bool:
+    """Raises Crashed when one of them has ended by itself."""
+    for each in processes:
+        if each.ended is not None:
+            raise Crashed(f"{each.name} ended with {each.ended}; see {each.log}, and start it again")
+    return until_s is not None and time.monotonic() >= until_s
+
+
+def _ask(scheduler: Scheduler, action: Callable[[Scheduler], Awaitable[T]]) -> T:
+    async def act() -> T:
+        try:
+            return await action(scheduler)
+        finally:
+            await scheduler.close()
+
+    return asyncio.run(act())
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def _shapes(job: Job, found: Sequence[Upcoming], last: JobRun | None) -> list[Shape]:
+    """One for each deployment of a job; one all the same where it has none."""
+    its = [each for each in found if each.job == job.name]
+    return [_shape(job, each, last) for each in its] or [_shape(job, None, last)]
+
+
+def _shape(job: Job, upcoming: Upcoming | None, last: JobRun | None) -> Shape:
+    return {
+        "job": job.name,
+        "cron": job.cron,
+        "deployment": upcoming.name if upcoming else None,
+        "active": upcoming.active if upcoming else False,
+        "next": [moment(each) for each in upcoming.at_us] if upcoming else [],
+        "last_started": moment(last.started_at_us) if last else None,
+        "last_succeeded": moment(last.succeeded_at_us) if last else None,
+        "last_note": last.note if last else None,
+    }
+
+
+def _row(shape: Shape) -> list[object]:
+    """As its line in the table."""
+    ahead = ", ".join(_to_the_second(each) for each in shape["next"])
+    last = shape["last_succeeded"]
+    named = [shape[column] for column in ("job", "cron", "deployment", "active")]
+    return [*named, ahead or None, last and _to_the_second(last)]
+
+
+def _to_the_second(at: str) -> str:
+    """Nothing is planned more finely.
+
+    >>> _to_the_second("2026-11-22T03:00:00.000000Z")
+    '2026-11-22T03:00:00Z'
+    """
+    return f"{at[:19]}Z"

@@ -1,0 +1,203 @@
+"""The jobs that run on a schedule: when each is due, and one run of one of them, wherever it was begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import date, timedelta
+from difflib import get_close_matches
+
+from mahavishnu.errors import MahavishnuError, RepositoryError, UnknownName
+from mahavishnu.jobs import alerts, scores
+from mahavishnu.jobs.cron import due_at_us
+from mahavishnu.jobs.retention import retain
+from mahavishnu.jobs.scores import Published
+from mahavishnu.model import Snapshot
+from mahavishnu.model.job import Job, JobReport
+from mahavishnu.ports import Clock, JobRun, Store
+from mahavishnu.settings import Settings
+from mahavishnu.stats.evidence import estimate
+from mahavishnu.stats.scoring import Scoring
+
+Run = Callable[[Store, Clock, Settings], Awaitable[JobReport]]
+
+LEASE_S = 60.0
+"""How long a run counts as being on its way after its process was last heard of."""
+
+GRACE_US = 15 * 60 * 1_000_000
+"""How late a job may be before it counts as missed: whoever is there to begin it may be about to."""
+
+COLUMNS = (
+    "task_type",
+    "target",
+    "samples",
+    "rate",
+    "wilson_lo",
+    "wilson_hi",
+    "p95_ms",
+    "mean_cost_usd",
+    "score",
+    "trusted",
+)
+
+
+async def run_job(name: str, store: Store, clock: Clock, settings: Settings) -> JobReport:
+    """Run a job now, unless it is on its way already in whatever process. Raises UnknownName, or what the job raises.
+
+    Killed at any point, it is run again when its lease is over.
+    """
+    run = _run_of(name)
+    run_id = await store.claim_job(name, LEASE_S)
+    if run_id is None:
+        return JobReport(name=name, did="Skipped: the same job is on its way in another process.", skipped=True)
+    try:
+        async with _held(store, run_id, clock):
+            report = await run(store, clock, settings)
+    except BaseException as why:
+        # Whoever ends this process may also be the one who wants to run it again at once.
+        with suppress(RepositoryError):
+            await store.finish_job(run_id, ok=False, note=str(why) or type(why).__name__)
+        raise
+    await store.finish_job(run_id, ok=True, note=report.did)
+    return report
+
+
+def overdue(jobs: Iterable[Job], last_runs: Iterable[JobRun], now_us: int) -> list[Job]:
+    """The jobs that should have succeeded since, and have not, as also one that never ran."""
+    succeeded = {each.name: each.succeeded_at_us or 0 for each in last_runs}
+    return [job for job in jobs if succeeded.get(job.name, 0) < due_at_us(job.cron, now_us - GRACE_US)]
+
+
+async def missed(store: Store, clock: Clock) -> list[Job]:
+    """The jobs that nobody was there to begin. Those that come every few minutes anyway are not caught up."""
+    return overdue([job for job in JOBS.values() if job.name in SELDOM], await store.jobs(), clock.now_us())
+
+
+async def _recalculate(store: Store, clock: Clock, settings: Settings) -> JobReport:
+    published = await scores.recalculate(store, clock, settings)
+    return _report("recalculate", published, published.after.notes if published.news else (), settings)
+
+
+async def _fold(store: Store, clock: Clock, settings: Settings) -> JobReport:
+    """Catches up on what was missed as well: it is the one job that is always about."""
+    published = await scores.fold(store, clock, settings.evidence)
+    changes = scores.moved(published.before, published.after)
+    for job in await missed(store, clock):
+        try:
+            report = await run_job(job.name, store, clock, settings)
+        except MahavishnuError as why:
+            changes.append(f"{job.name} was overdue, and failed: {why}")
+        else:
+            changes.append(f"{job.name} was overdue: {report.did}")
+    return _report("fold", published, changes, settings)
+
+
+async def _check_alerts(store: Store, clock: Clock, settings: Settings) -> JobReport:
+    checked = await alerts.check(store, clock, settings.alerts)
+    changes = [f"{each.condition} opened: {each.summary}" for each in checked.opened]
+    changes += [f"{each.condition} is over: {each.summary}" for each in checked.closed]
+    if checked.untold is not None:
+        changes.append(f"the webhook was not told: {checked.untold}")
+    told = f"opened {_counted(len(checked.opened), 'alert')}, closed {len(checked.closed)}"
+    return JobReport(name="check-alerts", did=f"Took in {_counted(checked.facts, 'fact')}, {told}.", changes=changes)
+
+
+async def _retention(store: Store, clock: Clock, settings: Settings) -> JobReport:
+    done = await retain(store, clock, settings)
+    return JobReport(
+        name="retention",
+        did=f"Took {_counted(len(done), 'step')}." if done else "Nothing is old enough.",
+        columns=("day", "what", "rows"),
+        rows=[{"day": _date(each.day), "what": each.what, "rows": each.rows} for each in done],
+    )
+
+
+_REGISTERED: Sequence[tuple[Job, Run]] = (
+    (
+        Job(name="recalculate", doc="Score all evidence anew, and publish orders by it.", cron="0 3 * * 0"),
+        _recalculate,
+    ),
+    (Job(name="fold", doc="Add up and publish what came since, and catch up.", cron="*/5 * * * *"), _fold),
+    (Job(name="check-alerts", doc="Open and close alerts.", cron="* * * * *"), _check_alerts),
+    (
+        Job(
+            name="retention", doc="Move old days into the lake, and let go of what is past its age.", cron="30 2 * * *"
+        ),
+        _retention,
+    ),
+)
+
+JOBS: Mapping[str, Job] = {job.name: job for job, _ in _REGISTERED}
+
+SELDOM = frozenset({"recalculate", "retention"})
+"""Those that are caught up when they were missed: the others come every few minutes anyway."""
+
+_RUNS: Mapping[str, Run] = {job.name: run for job, run in _REGISTERED}
+
+
+def _report(name: str, published: Published, changes: Sequence[str], settings: Settings) -> JobReport:
+    """What there is to tell of a snapshot beside the one before it."""
+    after = published.after
+    did = f"Published snapshot {after.version}" if published.news else f"Nothing came since snapshot {after.version}"
+    return JobReport(
+        name=name,
+        did=f"{did}, which has {_counted(len(after.scorecards), 'scorecard')}, up to fact {after.cursor}.",
+        columns=COLUMNS,
+        rows=_scores(after, scores.scoring_of(settings)),
+        changes=tuple(changes),
+    )
+
+
+def _scores(snapshot: Snapshot, scoring: Scoring) -> list[Mapping[str, object]]:
+    rows: list[Mapping[str, object]] = []
+    for (target, task_type), card in sorted(snapshot.scorecards.items(), key=lambda each: each[0][::-1]):
+        seen = estimate(card)
+        cost = seen.mean_cost_micros
+        known = (seen.samples, seen.rate, seen.wilson_lo, seen.wilson_hi, seen.p95_ms)
+        mean_cost_usd = None if cost is None else cost / 1_000_000
+        row = (task_type, target, *known, mean_cost_usd, scoring.score(seen), scoring.trusts(seen))
+        rows.append(dict(zip(COLUMNS, row, strict=True)))
+    return rows
+
+
+def _date(day: int) -> str:
+    """A day, by its number since 1970.
+
+    >>> _date(20_000)
+    '2024-10-04'
+    """
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _run_of(name: str) -> Run:
+    """Raises UnknownName."""
+    if name not in _RUNS:
+        nearest = next(iter(get_close_matches(name, _RUNS, n=1)), None)
+        raise UnknownName(kind="job", name=name, nearest=nearest, see="mahavishnu schedule list")
+    return _RUNS[name]
+
+
+@asynccontextmanager
+async def _held(store: Store, run_id: str, clock: Clock) -> AsyncIterator[None]:
+    """Holds on to a run for as long as it takes."""
+
+    async def hold() -> None:
+        held = True
+        while held:
+            await clock.sleep(LEASE_S / 4)
+            # A store that is away for a moment is asked again before the lease is over.
+            with suppress(RepositoryError):
+                held = await store.extend_job(run_id, LEASE_S)
+
+    holding = asyncio.create_task(hold())
+    try:
+        yield
+    finally:
+        holding.cancel()
+        with suppress(asyncio.CancelledError):
+            await holding
