@@ -1,11 +1,14 @@
 """Settings: the configuration file, then the environment, then flags; validated once, and frozen."""
 
 from mahavishnu.settings.loading import CONFIG, DEBUG, PASSWORD, find_config, load_settings, variables
-from mahavishnu.settings.passwords import redact_url
+from mahavishnu.settings.passwords import redact_url, without_password
 from mahavishnu.settings.problems import nearest, told
 from mahavishnu.settings.tables import (
+    AlertSettings,
     AttemptSettings,
     BreakerSettings,
+    EvidenceSettings,
+    LakeSettings,
     LimitSettings,
     RoutingSettings,
     Settings,
@@ -17,8 +20,11 @@ __all__ = [
     "CONFIG",
     "DEBUG",
     "PASSWORD",
+    "AlertSettings",
     "AttemptSettings",
     "BreakerSettings",
+    "EvidenceSettings",
+    "LakeSettings",
     "LimitSettings",
     "RoutingSettings",
     "Settings",
@@ -30,4 +36,5 @@ __all__ = [
     "redact_url",
     "told",
     "variables",
+    "without_password",
 ]

@@ -20,11 +20,11 @@ DEBUG = PREFIX + "DEBUG"
 PASSWORD = PREFIX + "STORE_PASSWORD"
 LOOKED_FOR = (Path("config/mahavishnu.toml"), Path("mahavishnu.toml"))
 
-SET_BY_VARIABLE = ("store", "routing", "attempts", "breaker", "limits")
+SET_BY_VARIABLE = ("store", "routing", "evidence", "lake", "alerts", "attempts", "breaker", "limits")
 
 
 def variables() -> dict[str, tuple[str, str]]:
-    """Every environment variable that stands for a setting, with its table and key.
+    """Every environment variable that stands for a setting, with its table and key; a table within one has none.
 
     >>> variables()["MAHAVISHNU_STORE_URL"]
     ('store', 'url')
@@ -32,7 +32,8 @@ def variables() -> dict[str, tuple[str, str]]:
     return {
         f"{PREFIX}{table}_{key}".upper(): (table, key)
         for table in SET_BY_VARIABLE
-        for key in type(getattr(DEFAULTS, table)).model_fields
+        for key, value in getattr(DEFAULTS, table)
+        if not isinstance(value, Mapping)
     }
 
 

@@ -7,11 +7,20 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from mahavishnu.model import CostModel, Target
 from mahavishnu.model.money import dollars
+from mahavishnu.ports import Keeping
 from mahavishnu.settings.passwords import HIDDEN, redact_url
 
 WEEK_MS = 7 * 24 * 3600 * 1000
@@ -40,8 +49,60 @@ class StoreSettings(Table):
 
 
 class RoutingSettings(Table):
-    policy: Word = "statistical"
+    policy: Word = "adaptive"
     refresh_s: float = Field(default=1.0, ge=0.05, le=3600)
+
+
+class EvidenceSettings(Table):
+    """How evidence ages: a day old counts `decay_per_day`, two days its square; older than `window_days` nothing."""
+
+    decay_per_day: float = Field(default=0.95, gt=0, le=1)
+    window_days: int = Field(default=90, ge=1, le=3650)
+
+
+Days = Annotated[int, Field(le=36_500)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class LakeSettings(Table):
+    """How long what is kept, and where it goes when it is a few days old. See `ports.Keeping`."""
+
+    folder: str = ""
+    hot_days: Annotated[Days, Field(ge=2)] = 3
+    raw_days: Days = 90
+    aggregate_days: Days = 365
+    frequent: int = Field(default=10_000, ge=1, le=1_000_000_000)
+    frequent_rate: Share = 0.1
+    rates: Mapping[str, Share] = Field(default_factory=dict)
+
+    @property
+    def keeping(self) -> Keeping:
+        return Keeping(**self.model_dump(exclude={"folder"}))
+
+    @model_validator(mode="after")
+    def _in_order(self) -> LakeSettings:
+        if not self.hot_days <= self.raw_days <= self.aggregate_days:
+            raise ValueError("hot_days may not be above raw_days, nor raw_days above aggregate_days")
+        return self
+
+
+class AlertSettings(Table):
+    """When an alert opens, how severe it is, and who is told.
+
+    A share that keeps to what is healthy raises an alarm on average no sooner than after `quiet` executions. What is
+    ordinary is learnt from blocks of `baseline` executions.
+    """
+
+    healthy_rate: float = Field(default=0.9, gt=0, lt=1)
+    critical_rate: float = Field(default=0.8, gt=0, lt=1)
+    cost_factor: float = Field(default=3.0, gt=1, le=1000)
+    min_samples: int = Field(default=20, ge=1, le=1_000_000)
+    quiet: int = Field(default=10_000, ge=100, le=1_000_000_000)
+    baseline: int = Field(default=1000, ge=100, le=1_000_000)
+    lost_for_s: int = Field(default=3600, ge=1, le=31_536_000)
+    stuck_after_s: int = Field(default=3600, ge=1, le=31_536_000)
+    schedule_days: int = Field(default=8, ge=1, le=365)
+    webhook_url_env: Annotated[str, Field(max_length=100)] = ""
 
 
 class AttemptSettings(Table):
@@ -159,7 +220,10 @@ class Settings(Table):
 
     store: StoreSettings = StoreSettings()
     routing: RoutingSettings = RoutingSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    lake: LakeSettings = LakeSettings()
     policies: Options = Field(default_factory=dict)
+    alerts: AlertSettings = AlertSettings()
     attempts: AttemptSettings = AttemptSettings()
     breaker: BreakerSettings = BreakerSettings()
     limits: LimitSettings = LimitSettings()

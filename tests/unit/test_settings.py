@@ -11,6 +11,7 @@ import pytest
 from mahavishnu.cli.init import template
 from mahavishnu.errors import SettingsError
 from mahavishnu.model import Target
+from mahavishnu.policies.adaptive import Adaptive
 from mahavishnu.policies.statistical import Statistical
 from mahavishnu.settings import Settings, find_config, load_settings, redact_url, variables
 
@@ -54,7 +55,7 @@ def test_a_flag_beats_the_environment_and_the_environment_beats_the_file():
 
 
 def test_every_setting_outside_the_free_tables_has_a_variable():
-    assert len(variables()) == 17
+    assert len(variables()) == 35
     for variable, (table, key) in variables().items():
         value = getattr(getattr(Settings(), table), key)
         assert load_settings(None, {variable: str(value)}, {}) == Settings()
@@ -254,11 +255,12 @@ def test_the_template_names_every_setting_with_its_default():
     lines = template().split("# A target is one thing")[0].splitlines()
     uncommented = "\n".join(line.removeprefix("# ") if _is_setting(line) else line for line in lines)
     settings = load(uncommented)
-    for table in ("store", "routing", "attempts", "breaker", "limits"):
+    for table in ("store", "routing", "evidence", "lake", "alerts", "attempts", "breaker", "limits"):
         assert getattr(settings, table) == getattr(Settings(), table)
         assert getattr(settings, table).model_fields_set == set(type(getattr(settings, table)).model_fields)
-    assert Statistical(**settings.policies["statistical"]) == Statistical()
-    assert set(settings.policies["statistical"]) == set(Statistical.__dataclass_fields__)
+    for name, policy in (("adaptive", Adaptive), ("statistical", Statistical)):
+        assert policy(**settings.policies[name]) == policy()
+        assert set(settings.policies[name]) == set(policy.__dataclass_fields__)
 
 
 def _is_setting(line: str) -> bool:
