@@ -47,57 +47,62 @@ class Gate:
         self._roster = roster
         self._book = book
         self._pool = Pool()
+        self._places: dict[str, int] = {}
+        self._version: int | None = None
+        self._uneasy: list[int] = []
 
     def admit(self, task: Task, now_s: float) -> Admission:
         """Filter, before anything is ranked: what is not admitted never competes, also when it is the only one."""
-        self._look()
-        standing = self._standing(now_s)
-        if all(standing) and not _is_choosy(task):
+        self._look(now_s)
+        if not self._uneasy and not _is_choosy(task):
             return Admission(self._pool.everybody(), {}, None)
-        return self._pick(task, standing, now_s)
+        return self._pick(task, now_s)
 
-    def _look(self) -> None:
-        """See who there is and what is known of them by now."""
+    def _look(self, now_s: float) -> None:
+        """See who there is and what is known of them by now, as far as anything may have changed."""
         pool, estimate, task_type = self._pool, self._book.estimate, self._task_type
-        targets = self._roster.taking(task_type)
-        seen = [estimate(each.name, task_type) for each in targets]
-        if len(targets) != len(pool.targets) or any(map(_differ, targets, pool.targets)):
-            pool.set_up(targets, seen)
-            return
-        news = {place: new for place, (new, old) in enumerate(zip(seen, pool.estimates, strict=True)) if new is not old}
+        news = self._book.news(task_type)
+        if self._version != self._roster.version:
+            self._version = self._roster.version
+            targets = self._roster.taking(task_type)
+            self._places = {each.name: place for place, each in enumerate(targets)}
+            if targets != list(pool.targets):
+                news = set()
+                pool.set_up(targets, [estimate(each.name, task_type) for each in targets])
+            self._uneasy = list(range(len(targets)))
+        if self._uneasy:
+            self._uneasy = [place for place in self._uneasy if not self._is_at_ease(pool.targets[place], now_s)]
+        if news is None:
+            news = set(self._places)
         if news:
-            pool.learn(news)
+            places = self._places
+            pool.learn({places[name]: estimate(name, task_type) for name in news if name in places})
 
-    def _standing(self, now_s: float) -> list[bool]:
-        """Of each whether it could take a task that asks for nothing in particular."""
-        roster = self._roster
-        return [
-            roster.enabled(name) and roster.health(name).can_run and roster.breaker(name).rests_until(now_s) is None
-            for name in (each.name for each in self._pool.targets)
-        ]
+    def _is_at_ease(self, target: Target, now_s: float) -> bool:
+        """Whether it can take whatever asks for nothing in particular, until the roster says otherwise."""
+        name, roster = target.name, self._roster
+        return roster.enabled(name) and roster.health(name).can_run and roster.breaker(name).at_ease(now_s)
 
-    def _pick(self, task: Task, standing: Sequence[bool], now_s: float) -> Admission:
-        admitted: list[int] = []
+    def _pick(self, task: Task, now_s: float) -> Admission:
+        barred: set[int] = set()
         why_not: dict[str, str] = {}
         next_at: float | None = None
-        choosy = _is_choosy(task)
-        for place, (target, stands) in enumerate(zip(self._pool.targets, standing, strict=True)):
-            if stands and not choosy:
-                admitted.append(place)
-                continue
+        asked = range(len(self._pool.targets)) if _is_choosy(task) else self._uneasy
+        for place in asked:
+            target = self._pool.targets[place]
             applicant = self._applicant(task, target, self._pool.estimates[place], now_s)
             reason = _barred(task, applicant)
             if reason is None and applicant.rests is not None:
                 reason = applicant.rests
                 if applicant.rests_until is not None:
                     next_at = applicant.rests_until if next_at is None else min(next_at, applicant.rests_until)
-            if reason is None:
-                admitted.append(place)
-            else:
+            if reason is not None:
+                barred.add(place)
                 why_not[target.name] = reason
         if task.target is not None and all(each.name != task.target for each in self._pool.targets):
             why_not[task.target] = _takes_others(task, self._roster.target(task.target))
-        return Admission(self._pool.part(tuple(admitted)), why_not, next_at)
+        admitted = tuple(place for place in range(len(self._pool.targets)) if place not in barred)
+        return Admission(self._pool.part(admitted), why_not, next_at)
 
     def _applicant(self, task: Task, target: Target, seen: Estimate, now_s: float) -> Applicant:
         breaker = self._roster.breaker(target.name)

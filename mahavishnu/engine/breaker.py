@@ -56,6 +56,10 @@ class Breaker:
             return BreakerState.CLOSED
         return BreakerState.OPEN if now_s < self._open_until else BreakerState.HALF_OPEN
 
+    def at_ease(self, now_s: float) -> bool:
+        """Whether it lets everybody through, and goes on doing so until something is reported to it."""
+        return self._open_until is None and now_s >= self._hold_until
+
     def rests_until(self, now_s: float) -> float | None:
         """When the next call may be let through: None for now, infinity while a probe is out."""
         until = max(self._hold_until, self._open_until if self._open_until is not None else float("-inf"))

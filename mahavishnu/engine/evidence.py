@@ -51,6 +51,7 @@ class EvidenceBook:
         self._published = Snapshot()
         self._tallies: dict[Key, Tally] = {}
         self._estimates: dict[Key, Estimate] = {}
+        self._news: dict[str, set[str]] = {}
         self._cursor = 0
         self._own_upto = 0
         """Our own executions up to here were read from the store, when the newest snapshot was taken up."""
@@ -97,7 +98,7 @@ class EvidenceBook:
                 folded += 1
         finally:
             meanwhile, self._meanwhile = self._meanwhile, None
-        self._published, self._tallies, self._estimates = published, tallies, {}
+        self._published, self._tallies, self._estimates, self._news = published, tallies, {}, {}
         self._cursor = self._own_upto = newest
         for position, execution in meanwhile:
             self.fold(execution, position)
@@ -109,6 +110,13 @@ class EvidenceBook:
         if found is None:
             tally = self._tallies.get(key)
             found = self._estimates[key] = NO_EVIDENCE if tally is None else estimate(tally.card(target, task_type))
+        return found
+
+    def news(self, task_type: str) -> set[str] | None:
+        """The targets whose evidence has changed since this was last asked; None where that of all of them may have."""
+        found = self._news.get(task_type)
+        if found is None or found:
+            self._news[task_type] = set()
         return found
 
     def snapshot(self) -> Snapshot:
@@ -136,3 +144,6 @@ class EvidenceBook:
             tally = self._tallies[key] = Tally()
         tally.add(fact)
         self._estimates.pop(key, None)
+        news = self._news.get(fact.task_type)
+        if news is not None:
+            news.add(fact.target)

@@ -17,6 +17,9 @@ from mahavishnu.settings import BreakerSettings
 HEALTH_TIMEOUT_S = 5.0
 HEALTH_LASTS_S = 15.0
 
+MOST_TYPES = 1_000
+"""Task types whose takers are remembered at once."""
+
 CONFIGURATION = "configuration"
 ADAPTER = "adapter"
 STORE = "store"
@@ -67,6 +70,9 @@ class Roster:
         self._rules = rules
         self._entries: dict[str, _Entry] = {}
         self._changed = asyncio.Event()
+        self._taking: dict[str, list[Target]] = {}
+        self.version = 0
+        """Another one whenever anything has changed that admission asks for, breakers at their ease left aside."""
 
     # -- who there is --------------------------------------------------------------------------------------------------
 
@@ -87,13 +93,24 @@ class Roster:
             placed = replace(target, place=place, cost_model=self._price(target))
             if entry is None or replace(entry.target, place=place) != placed:
                 entry = _Entry(placed, source, target.enabled, Breaker(self._rules), Places(target.max_concurrent))
-            entry.target, entry.source = placed, source
-            entry.enabled = switches.get(name, target.enabled)
+            enabled = switches.get(name, target.enabled)
+            if entry.target != placed or entry.enabled is not enabled or name not in self._entries:
+                self.version += 1
+                entry.target, entry.enabled = placed, enabled
+            entry.source = source
             fresh[name] = entry
+        if len(fresh) != len(self._entries) or any(fresh.get(name) is not each for name, each in self._entries.items()):
+            self.version += 1
         self._entries = fresh
+        self._taking.clear()
 
     def taking(self, task_type: str) -> Sequence[Target]:
-        return [entry.target for entry in self._entries.values() if entry.target.takes(task_type)]
+        found = self._taking.get(task_type)
+        if found is None:
+            found = [entry.target for entry in self._entries.values() if entry.target.takes(task_type)]
+            if len(self._taking) < MOST_TYPES:
+                self._taking[task_type] = found
+        return found
 
     def target(self, name: str) -> Target:
         """Raises UnknownName, with the nearest name there is."""
@@ -157,7 +174,11 @@ class Roster:
 
     def report(self, breaker: Breaker, permit: Permit, verdict: Verdict, retry_after_s: float | None = None) -> None:
         """Hand a permit back, and wake those who wait for one."""
-        breaker.report(permit, verdict, self._clock.monotonic_s(), retry_after_s)
+        now_s = self._clock.monotonic_s()
+        at_ease = breaker.at_ease(now_s)
+        breaker.report(permit, verdict, now_s, retry_after_s)
+        if not (at_ease and breaker.at_ease(now_s)):
+            self.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -184,6 +205,8 @@ class Roster:
             return
         found = await asyncio.gather(*(self._ask(each.target) for each in stale))
         for entry, health in zip(stale, found, strict=True):
+            if entry.health != health:
+                self.version += 1
             entry.health, entry.checked_at_s = health, now
 
     async def recheck(self) -> None:

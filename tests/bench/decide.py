@@ -86,6 +86,7 @@ class Book(EvidenceBook):
     def learn(self):
         place, seen = next(self._coming)
         self._estimates[f"t{place:05}", "bench"] = seen
+        self._news["bench"].add(f"t{place:05}")
 
 
 class Adapter:
