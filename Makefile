@@ -24,13 +24,15 @@ lint: $(READY)
 
 check: lint test
 
+# The peers to measure beside are installed only here; what the lock names stays as it is.
 bench: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --group bench
 	$(BIN)/python -m tests.bench
 
 # The lock names packages and hashes, no registry, so that it works behind any mirror.
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade \
-		--all-extras --group dev --group bench pyproject.toml --no-emit-package mahavishnu -o requirements.lock
+		--all-extras --group dev pyproject.toml --no-emit-package mahavishnu -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("mahavishnu needs Python 3.11 or newer, and $(PYTHON) is %d.%d; run: make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'

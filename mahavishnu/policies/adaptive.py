@@ -44,13 +44,13 @@ class Adaptive(Scoring):
     ...         for n, e in (("a", seen), ("new", NO_EVIDENCE))]
     >>> ranking = Adaptive().rank(Task(type="t", text="x"), pair, Snapshot(), 0, Random(0))
     >>> sorted((each.candidate.target.name, round(each.probability, 2)) for each in ranking.chain)
-    [('a', 0.78), ('new', 0.22)]
+    [('a', 0.88), ('new', 0.12)]
     """
 
     cost_weight: float = 0.0
     cheap_usd: float = 0.0001
     dear_usd: float = 1.0
-    prior_successes: float = 2.0
+    prior_successes: float = 1.0
     prior_failures: float = 1.0
     exploration: float = 0.001
 

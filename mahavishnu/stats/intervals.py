@@ -12,6 +12,9 @@ FEWEST_FOR_A_MEAN = 3
 """Below so many effective values their spread says next to nothing, and Student's t runs away."""
 
 
+_NOTHING = 1e-9
+
+
 def z_for(confidence: float) -> float:
     """The standard normal quantile of a two-sided interval.
 
@@ -96,8 +99,9 @@ def clopper_pearson(successes: float, samples: float, confidence: float = 0.95) 
     successes = min(max(successes, 0.0), samples)
     failures = samples - successes
     tail = (1 - confidence) / 2
-    lo = 0.0 if successes <= 0 else float(betaincinv(successes, failures + 1, tail))
-    hi = 1.0 if failures <= 0 else float(betaincinv(successes + 1, failures, 1 - tail))
+    # A decayed count that is next to nothing is nothing: near zero the inverse loses its footing.
+    lo = 0.0 if successes < _NOTHING else float(betaincinv(successes, failures + 1, tail))
+    hi = 1.0 if failures < _NOTHING else float(betaincinv(successes + 1, failures, 1 - tail))
     # Beyond any number of samples that there will ever be, scipy's inverse gives up.
     return lo if isfinite(lo) else 0.0, hi if isfinite(hi) else 1.0
 

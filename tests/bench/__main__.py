@@ -1,6 +1,12 @@
-"""`make bench`: every measurement, one JSON line each. Nothing here passes or fails."""
+"""`make bench`: every measurement, one JSON line each. Nothing here passes or fails.
 
-from tests.bench import overhead
+`python -m tests.bench decide regret` makes some of them only.
+"""
 
-for bench in (overhead,):
-    bench.main()
+import sys
+from importlib import import_module
+
+BENCHES = ("overhead", "recording", "decide", "storage", "recompute", "equality", "statistics", "regret")
+
+for name in sys.argv[1:] or BENCHES:
+    import_module(f"tests.bench.{name}").main()

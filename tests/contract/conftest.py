@@ -22,7 +22,7 @@ def store_opener(request, tmp_path) -> Callable[[], Awaitable[Store]]:
         make = lambda: SqlStore(f"sqlite:///{tmp_path}/store.db", clock)  # noqa: E731
     else:
         url = request.getfixturevalue("postgres")()
-        make = lambda: SqlStore(url, clock)  # noqa: E731
+        make = lambda: SqlStore(url, clock, lake=str(tmp_path / "lake"))  # noqa: E731
 
     async def opener() -> Store:
         store = make()

@@ -1,38 +1,21 @@
-"""The lake: what moves there is counted and found as before, wherever whoever moves it is killed."""
+"""The lake: what moves there is counted and found as before."""
 
-import asyncio
 import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import duckdb
 import pytest
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import StoreUnavailable, UnknownName
-from mahavishnu.model import DAY_US, Daily, Snapshot, Status, day_of
+from mahavishnu.model import DAY_US, Status, day_of
 from mahavishnu.model.workflow_run import WorkflowEnd, WorkflowStart
-from mahavishnu.ports import ExecutionQuery, Keeping, Settlement
-from mahavishnu.storage import SqlStore
-from mahavishnu.testing.clock import ManualClock
+from mahavishnu.ports import ExecutionQuery, Settlement
 from mahavishnu.testing.samples import Samples
 from tests.history import decision_of, executions, outcome_on
-from tests.integration.lake_keeper import FOLDING, PLACES
-
-TODAY = day_of(time.time_ns() // 1000)
-KEEPING = Keeping(hot_days=2, raw_days=20, aggregate_days=30, frequent=50, frequent_rate=0.3)
-WHOLE = replace(KEEPING, frequent_rate=1.0)
-
-
-async def opened(tmp_path: Path, url: str | None = None) -> SqlStore:
-    store = SqlStore(url or f"sqlite:///{tmp_path}/store.db", SystemClock(), lake=str(tmp_path / "lake"))
-    await store.open()
-    return store
+from tests.integration.lakes import KEEPING, TODAY, WHOLE, check_days, clock_of, opened, publish, record, tidy
 
 
 @pytest.fixture
@@ -40,126 +23,6 @@ async def store(tmp_path):
     opened_store = await opened(tmp_path)
     yield opened_store
     await opened_store.close()
-
-
-def clock_of(day: int) -> ManualClock:
-    clock = ManualClock()
-    clock.advance((day * DAY_US - clock.now_us()) / 1e6)
-    return clock
-
-
-async def publish(store: SqlStore) -> Sequence[Daily]:
-    """Fold everything, and publish that it was."""
-    while await store.fold():
-        continue
-    cursor, dailies = await store.dailies()
-    version = (await store.latest()).version + 1
-    await store.publish(Snapshot(version=version, cursor=cursor, published_at_us=TODAY * DAY_US))
-    return dailies
-
-
-async def tidy(store: SqlStore, keeping: Keeping = KEEPING, today: int = TODAY) -> list[str]:
-    done = []
-    while (kept := await store.retain(keeping, today)) is not None:
-        done.append(kept.what)
-    return done
-
-
-async def record(store: SqlStore, runs, *, every: int = 1) -> None:
-    facts = [fact for number, run in enumerate(runs) for fact in ([decision_of(run)] * (number % every == 0) + [run])]
-    await store.record(facts)
-
-
-async def check_days(store: SqlStore, expected: Sequence[Daily]) -> None:
-    assert list((await store.dailies())[1]) == list(expected)
-    assert list((await store.recomputed())[1]) == list(expected)
-
-
-# -- killed anywhere ---------------------------------------------------------------------------------------------------
-
-
-async def killed(tmp_path: Path, url: str, place: str, call: int) -> bool:
-    """Tidy up in another process that kills itself when it has come to a place so often; whether it came there."""
-    command = [sys.executable, "-m", "tests.integration.lake_keeper"]
-    arguments = [url, str(tmp_path / "lake"), str(TODAY), "4", place, str(call)]
-    child = await asyncio.to_thread(subprocess.run, [*command, *arguments], check=False)
-    assert child.returncode in (-9, 0)
-    return child.returncode == -9
-
-
-async def check_every_place(tmp_path: Path, url: str, calls: Sequence[int]) -> None:
-    runs = list(executions(1000, TODAY - 7, 8, seed=1))
-    special = [run for run in runs if run.status is not Status.SUCCEEDED or run.fallback]
-    store = await opened(tmp_path, url)
-    await record(store, runs)
-    expected = await publish(store)
-    await store.close()
-    died = 0
-    for call in calls:
-        for place in PLACES:
-            died += await killed(tmp_path, url, place, call)
-            store = await opened(tmp_path, url)
-            await check_days(store, expected)
-            await store.close()
-    assert died >= len(PLACES)
-    store = await opened(tmp_path, url)
-    await tidy(store, replace(KEEPING, raw_days=4))
-    await check_days(store, expected)
-    hot = sum(TODAY - day_of(run.started_at_us) < 2 for run in runs)
-    assert (await store.info()).rows["executions"] == hot
-    for run in special[::9]:
-        recent = TODAY - day_of(run.started_at_us) <= 4
-        assert await store.execution(run.id) == (run if recent else None)
-    await store.close()
-
-
-async def test_killed_anywhere_nothing_is_lost_and_nothing_doubled(tmp_path):
-    await check_every_place(tmp_path, f"sqlite:///{tmp_path}/store.db", (1, 2))
-
-
-async def test_killed_anywhere_postgresql_keeps_every_count(tmp_path, postgres):
-    await check_every_place(tmp_path, postgres(), (1,))
-
-
-async def test_killed_while_folding_every_fact_is_still_counted_once(tmp_path, store):
-    runs = list(executions(1000, TODAY - 7, 8, seed=16))
-    await record(store, runs)
-    url = f"sqlite:///{tmp_path}/store.db"
-    for place in FOLDING:
-        for call in (1, 3):
-            assert await killed(tmp_path, url, place, call)
-    assert 0 < (await store.dailies())[0] < await store.newest()
-    expected = await publish(store)
-    assert sum(each.card.spent_micros for each in expected) == sum(run.cost_micros for run in runs)
-    await check_days(store, expected)
-
-
-async def test_two_that_tidy_up_at_once_are_as_good_as_one(tmp_path, store):
-    await record(store, executions(800, TODAY - 7, 8, seed=2))
-    expected = await publish(store)
-    other = await opened(tmp_path)
-    try:
-        await asyncio.gather(tidy(store), tidy(other), tidy(store))
-        await check_days(other, expected)
-    finally:
-        await other.close()
-
-
-async def test_what_is_recorded_while_days_move_is_counted(store):
-    runs = list(executions(2000, TODAY - 7, 8, seed=3))
-    await record(store, runs[:1500])
-    await publish(store)
-
-    async def late() -> None:
-        for first in range(1500, 2000, 50):
-            await store.record([*runs[first : first + 50], *runs[first - 1500 : first - 1450]])
-
-    await asyncio.gather(tidy(store), late())
-    expected = await publish(store)
-    assert sum(each.card.spent_micros for each in expected) == sum(run.cost_micros for run in runs)
-    await check_days(store, expected)
-    await tidy(store)
-    await check_days(store, expected)
 
 
 # -- what is found -----------------------------------------------------------------------------------------------------
@@ -212,8 +75,10 @@ async def test_what_is_out_of_the_ordinary_is_kept_and_the_rest_stands_for_itsel
     kept = duckdb.sql(f"SELECT id, weight FROM '{file}'").fetchall()
     weights = dict(kept)
     odd = {run.id for run in runs if run.status is not Status.SUCCEEDED or run.fallback} | {run.id for run in learnt}
-    slowest = sorted(runs, key=lambda run: run.latency_us or 0)[-60:]
-    assert odd | {run.id for run in slowest} <= weights.keys()
+    healthy = sorted((run for run in runs if run.status is Status.SUCCEEDED), key=lambda run: run.latency_us)
+    slowest = {(run.target, run.task_type): run.id for run in healthy}
+    odd |= set(slowest.values())
+    assert odd <= weights.keys()
     assert {weights[id_] for id_ in odd} == {1.0}
     # Three in ten of the ordinary ones, each for ten thirds: the weights add up to all of them, but for chance.
     assert len(weights) < 0.65 * len(runs)
@@ -224,9 +89,11 @@ async def test_sampling_saves_nine_tenths_of_what_a_frequent_healthy_task_type_t
     runs = [replace(run, status=Status.SUCCEEDED, fallback=False) for run in executions(4000, TODAY - 4, 1, seed=6)]
     await record(store, runs)
     await publish(store)
-    await tidy(store, replace(KEEPING, frequent_rate=0.04))
+    await tidy(store, replace(KEEPING, frequent_rate=0.1))
     (file,) = (tmp_path / "lake").glob("*/*/executions.parquet")
-    assert len(duckdb.sql(f"SELECT id FROM '{file}'").fetchall()) <= 0.1 * len(runs)
+    kept = len(duckdb.sql(f"SELECT id FROM '{file}'").fetchall())
+    # A tenth is expected; three standard deviations of what chance does to it are 0.014.
+    assert 0.086 <= kept / len(runs) <= 0.114
 
 
 # -- what comes late ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Which records of a day are kept whole: everything that is out of the ordinary, and of the ordinary a share.
 
 An execution and its decision share one fate, which hangs on a hash of the decision's id: whoever decides it again
-decides the same. Each ordinary record that is kept stands for `weight` = 1/p of its kind, the others for themselves.
+decides the same. The share of a task type is what is kept of its healthy records in all: their slowest hundredth, and
+of the others so many by chance, p, that both make up the share. Each of those stands for `weight` = 1/p of its kind.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from mahavishnu.storage.rows import escaped
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+SLOW = 0.01
+"""The slow tail of a day, of one target and task type."""
+
 _FATE = """
 CREATE TABLE fate AS
 WITH slow AS (
-    SELECT target, task_type, quantile_disc(latency_us, 0.95) AS p95
+    SELECT target, task_type, quantile_disc(latency_us, 1 - $slow) AS most
     FROM executions WHERE status = 'succeeded' GROUP BY ALL
 ),
 frequency AS (
@@ -26,8 +30,8 @@ frequency AS (
     FROM executions LEFT JOIN rates USING (task_type) GROUP BY task_type
 ),
 judged AS (
-    SELECT decision_id, max(rate) AS rate,
-           bool_or(status <> 'succeeded' OR fallback = 1 OR coalesce(latency_us > p95, false)) AS odd
+    SELECT decision_id, greatest(max(rate) - $slow, 0) / (1 - $slow) AS rate,
+           bool_or(status <> 'succeeded' OR fallback = 1 OR coalesce(latency_us > most, false)) AS odd
     FROM executions LEFT JOIN slow USING (target, task_type) JOIN frequency USING (task_type)
     GROUP BY decision_id
 ),
@@ -48,4 +52,5 @@ def judge(connection: DuckDBPyConnection, keeping: Keeping) -> None:
     connection.execute("CREATE TABLE rates (task_type VARCHAR, rate DOUBLE)")
     for task_type, rate in keeping.rates.items():
         connection.execute("INSERT INTO rates VALUES (?, ?)", [escaped(task_type), rate])
-    connection.execute(_FATE, {"frequent": keeping.frequent, "frequent_rate": keeping.frequent_rate})
+    settings = {"frequent": keeping.frequent, "frequent_rate": keeping.frequent_rate, "slow": SLOW}
+    connection.execute(_FATE, settings)

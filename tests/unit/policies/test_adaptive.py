@@ -145,7 +145,7 @@ def test_what_is_recorded_is_what_was_believed_at_the_time():
     ranking = rank(ADAPTIVE, pool.everybody(), Random(1))
     pool.learn({0: estimate(300, 9), 1: estimate(300, 9)})
     recorded = {each.candidate.target.name: each.components for each in ranking.chain}
-    assert recorded["a"]["alpha"] == pytest.approx(11.0, abs=0.02)
+    assert recorded["a"]["alpha"] == pytest.approx(10.0, abs=0.02)
     assert recorded["a"]["samples"] == 10
     later = {each.candidate.target.name: each.components for each in rank(ADAPTIVE, pool.everybody(), Random(1)).chain}
     assert later["a"]["samples"] == 300
