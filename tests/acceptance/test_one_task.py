@@ -13,7 +13,7 @@ import pytest
 
 def test_route_decides_and_says_why(cli: Any):
     cli.add("shout", "whisper", "broken")
-    made = cli.ok("route", "hello", "--task-type", "say", "--seed", "7", "--exclude", "broken")
+    made = cli.ok("route", "hello", "--task-type", "say", "--seed", "7", "--exclude", "broken", "--policy=statistical")
     assert made["selected"] == "shout"
     assert made["reason"].startswith("Chose shout: ")
     assert made["alternatives"] == ["whisper"]
