@@ -24,9 +24,15 @@ lint: $(READY)
 
 check: lint test
 
-# The peers to measure beside are installed only here; what the lock names stays as it is.
+# The peers to measure beside are installed only here; what the lock names stays as it is. Peers that pin other versions
+# of the same libraries have a venv of their own.
 bench: $(READY)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --group bench
+	@test -f .venv-peers/.ready || { mkdir -p .venv-peers && { $(PYTHON) -m venv .venv-peers \
+		&& .venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 litellm mabwiser numpy \
+		&& touch .venv-peers/.ready; } > .venv-peers/install.log 2>&1; } \
+		|| echo "The peers in .venv-peers could not be installed and are not measured; .venv-peers/install.log says why."
+	-@test ! -f .venv-peers/.ready || .venv-peers/bin/python tests/bench/peers.py
 	$(BIN)/python -m tests.bench
 
 # The lock names packages and hashes, no registry, so that it works behind any mirror.
@@ -43,4 +49,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,7 +8,6 @@ because the machine may be shared; the lowest of several rounds.
 """
 
 import gc
-import importlib.util
 import itertools
 import json
 import random
@@ -208,26 +207,6 @@ async def measure_record(count):
     line("-", "a decision with its whole record, adaptive", count, us(record))
 
 
-def measure_peers():
-    for peer in ("mabwiser", "litellm"):
-        if importlib.util.find_spec(peer) is None:
-            print(json.dumps({"bar": "P1", "subject": peer, "note": "not installed, so not measured"}))
-    if importlib.util.find_spec("mabwiser") is not None:
-        for count in (10, 100, 1_000):
-            mabwiser(count)
-
-
-def mabwiser(count):
-    from mabwiser.mab import MAB, LearningPolicy
-
-    rng = Random(1)
-    names = [each.name for each in targets(count)]
-    bandit = MAB(names, LearningPolicy.ThompsonSampling())
-    tried = [name for name in names for _ in range(20)]
-    bandit.fit(tried, [int(rng.random() < 0.9) for _ in tried])
-    line(BARS[count], "mabwiser, Thompson sampling, predict", count, us(bandit.predict))
-
-
 async def measure(sizes=SIZES):
     grown = {}
     for count in sizes:
@@ -240,7 +219,6 @@ async def measure(sizes=SIZES):
     if 10_000 in grown:
         growth = round(grown[10_000] / grown[1_000], 1)
         print(json.dumps({"bar": "P5", "subject": "Chooser.choose, t(10,000)/t(1,000)", "ratio": growth, "must": 12}))
-    measure_peers()
 
 
 def main():
