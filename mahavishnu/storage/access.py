@@ -26,8 +26,8 @@ class Access:
     lease: Lease
     readers: ThreadPoolExecutor
 
-    async def write(self, work: Work[T], *, facts: int = 0) -> T:
-        return await self.writer.submit(work, facts=facts)
+    def write(self, work: Work[T], *, facts: int = 0) -> asyncio.Future[T]:
+        return self.writer.submit(work, facts=facts)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.readers, self.database.read, query)

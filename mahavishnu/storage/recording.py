@@ -83,13 +83,14 @@ def record_facts(
     transaction: Transaction,
     facts: Sequence[Fact],
     settle: Settlement | None,
-    search: Search | None = None,
+    search_for: Callable[[Sequence[Fact]], Search | None],
 ) -> int:
-    """Write them all; returns the position of the last. `search` where some are old enough to be in the lake already.
+    """Write them all; returns the position of the last. `search_for` is None for what cannot be in the lake already.
 
     The lake is asked from within the transaction: nothing moves there meanwhile, and what was handed over is written
     whatever becomes of whoever did so.
     """
+    search = search_for(facts)
     parts = parts_in(transaction) if search is not None else ()
     elsewhere = search(parts, facts) if search is not None and parts else NOWHERE
     for fact in facts:

@@ -36,7 +36,7 @@ from mahavishnu.storage.database import READERS, Database
 from mahavishnu.storage.keys import claim_key, holder_of
 from mahavishnu.storage.lake import Lake
 from mahavishnu.storage.presence import Census, Lease, remains
-from mahavishnu.storage.recording import begun_before, record_facts
+from mahavishnu.storage.recording import Search, begun_before, record_facts
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.trouble import unavailable
 from mahavishnu.storage.writer import Work, Writer
@@ -113,11 +113,9 @@ class SqlStore(SqlAlerts):
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
-        facts = tuple(facts)
-        yesterday_us = self._clock.now_us() - DAY_US
-        old = any(begun_before(fact, yesterday_us) for fact in facts)
-        search = self._lake().search if old else None
-        return await self._write(partial(record_facts, facts=facts, settle=settle, search=search), facts=len(facts))
+        facts, access = tuple(facts), self._ready()
+        work = partial(record_facts, facts=facts, settle=settle, search_for=partial(self._search_for, access))
+        return await access.write(work, facts=len(facts))
 
     async def newest(self) -> int:
         return await self._read(reads.newest_position)
@@ -293,8 +291,15 @@ class SqlStore(SqlAlerts):
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await self._ready().read(query)
 
-    def _lake(self) -> Lake:
-        access = self._ready()
+    def _search_for(self, access: Access, facts: Sequence[Fact]) -> Search | None:
+        """What finds those of them that are in the lake already; None where none is old enough to be."""
+        yesterday_us = self._clock.now_us() - DAY_US
+        if not any(begun_before(fact, yesterday_us) for fact in facts):
+            return None
+        return self._lake(access).search
+
+    def _lake(self, access: Access | None = None) -> Lake:
+        access = access or self._ready()
         folder = Path(self._lake_folder) if self._lake_folder else access.database.address.lake
         return Lake(access, folder, self._clock)
 

@@ -59,14 +59,17 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
-    async def submit(self, work: Work[T], *, facts: int = 0) -> T:
-        """What the work returns, once its transaction is durable. The work is done even if its caller is cancelled."""
+    def submit(self, work: Work[T], *, facts: int = 0) -> asyncio.Future[T]:
+        """What the work returns, once its transaction is durable. The work is done even if its caller is cancelled.
+
+        A future and no coroutine: this is what recording costs whoever records.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Job(work, facts, loop, future))
         if self._gone:
             self._turn_away()
-        return await future
+        return future
 
     def stop(self) -> None:
         """Write what is waiting, and end the thread. Blocks; safe to call twice."""
