@@ -114,8 +114,11 @@ class SqlStore(SqlAlerts):
 
     async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
         facts, access = tuple(facts), self._ready()
-        work = partial(record_facts, facts=facts, settle=settle, search_for=partial(self._search_for, access))
-        return await access.write(work, facts=len(facts))
+
+        def work(transaction: Transaction) -> int:
+            return record_facts(transaction, facts, settle, partial(self._search_for, access))
+
+        return await access.writer.submit(work, facts=len(facts))
 
     async def newest(self) -> int:
         return await self._read(reads.newest_position)
