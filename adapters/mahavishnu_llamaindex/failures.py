@@ -14,6 +14,7 @@ from mahavishnu.errors import (
     AdapterError,
     AuthenticationError,
     AuthorizationError,
+    Contained,
     Crashed,
     Misconfigured,
     Refused,
@@ -26,25 +27,6 @@ from mahavishnu.model import Health, HealthStatus
 _LONGEST = 500
 _TOO_LONG = ("context_length", "context length", "maximum context", "too long", "too many tokens")
 _NOT_ALLOWED = ("content_filter", "content_policy", "content management policy")
-
-
-class Contained:
-    """Keeps whatever is raised inside it; what follows the `with` runs only after a failure.
-
-    SystemExit and KeyboardInterrupt are kept too: on their way out of an asyncio task they would end the event loop,
-    and with it every other run of the process.
-    """
-
-    __slots__ = ("failure",)
-    failure: BaseException
-
-    def __enter__(self) -> Contained:
-        return self
-
-    def __exit__(self, kind: object, failure: BaseException | None, traceback: object) -> bool:
-        if failure is not None:
-            self.failure = failure
-        return True
 
 
 def failure_of(failure: BaseException) -> AdapterError:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from mahavishnu.errors import Misconfigured, did_you_mean
-from mahavishnu_llamaindex.failures import Contained, described
+from mahavishnu.errors import Contained, Misconfigured, did_you_mean
+from mahavishnu_llamaindex.failures import described
 
 
 def look_in(paths: Sequence[str]) -> None:

@@ -8,11 +8,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mahavishnu.errors import AdapterError, Cancelled
+from mahavishnu.errors import AdapterError, Cancelled, Contained
 from mahavishnu.model import HEALTHY, Chunk, Health, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
 from mahavishnu_llamaindex.answers import Answer, result_of
-from mahavishnu_llamaindex.failures import Contained, failure_of, health_of
+from mahavishnu_llamaindex.failures import failure_of, health_of
 from mahavishnu_llamaindex.meter import Meter
 from mahavishnu_llamaindex.options import Options, options_of
 from mahavishnu_llamaindex.places import Here, Index

@@ -13,8 +13,8 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.llms import LLM
 
-from mahavishnu.errors import Misconfigured, TimedOut, Transient
-from mahavishnu_llamaindex.failures import Contained, described, failure_of
+from mahavishnu.errors import Contained, Misconfigured, TimedOut, Transient
+from mahavishnu_llamaindex.failures import described, failure_of
 from mahavishnu_llamaindex.finding import found
 from mahavishnu_llamaindex.options import Options
 

@@ -9,8 +9,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TypeVar, cast
 
-from mahavishnu.errors import Transient
-from mahavishnu_llamaindex.failures import Contained
+from mahavishnu.errors import Contained, Transient
 
 T = TypeVar("T")
 

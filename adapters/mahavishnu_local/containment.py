@@ -5,30 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 
-from mahavishnu.errors import AdapterError, Crashed, TimedOut, Transient
+from mahavishnu.errors import AdapterError, Contained, Crashed, TimedOut, Transient
 from mahavishnu.model import Result
 from mahavishnu_local.results import result_of
 
 _LONGEST = 500
-
-
-class Contained:
-    """Keeps whatever is raised inside it; what follows the `with` runs only after a failure.
-
-    SystemExit and KeyboardInterrupt are kept too: on their way out of an asyncio task they would end the event loop,
-    and with it every other run of the process.
-    """
-
-    __slots__ = ("failure",)
-    failure: BaseException
-
-    def __enter__(self) -> Contained:
-        return self
-
-    def __exit__(self, kind: object, failure: BaseException | None, traceback: object) -> bool:
-        if failure is not None:
-            self.failure = failure
-        return True
 
 
 def called(call: Callable[[], object]) -> object:

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Contained, Misconfigured, did_you_mean
 from mahavishnu.model import Target
 from mahavishnu_local.calling import Function, function_of
-from mahavishnu_local.containment import Contained, described
+from mahavishnu_local.containment import described
 from mahavishnu_local.registry import registered_function
 
 _RUN = re.compile(r"(?P<module>\w+(\.\w+)*):(?P<name>\w+(\.\w+)*)")

@@ -119,6 +119,7 @@ def test_nothing_is_left_of_what_is_served_when_it_is_killed(folder: Path):
     served.kill()
     served.communicate()
     until(lambda: left(mark) == [])
+    assert left(mark) == []
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[str], str]:

@@ -372,6 +372,7 @@ async def test_a_schedule_makes_runs(adapter, idle, source):
         return bool(await adapter._api.ask(ANYTHING, "/flow_runs/filter", wanted))
 
     await until(scheduled)
+    assert await scheduled()
 
 
 async def test_a_wrong_password_is_told_apart_from_a_server_that_is_not_there(server, source, idle, monkeypatch):
