@@ -77,6 +77,7 @@ def _version(rates: CostModel) -> str:
 class Target:
     """An adapter plus what runs there. `place` is its rank in the default order, lowest first.
 
+    `max_cost_usd` is the most that one run of it can cost: what a budget sets aside before each.
     `max_concurrent` bounds how many runs of it this process has under way at once; the others wait their turn. Where
     no rate is given, its adapter's usual price for the `deployment` ("local", "cloud") is what a run costs.
     """
@@ -90,6 +91,7 @@ class Target:
     deployment: str = "local"
     timeout_ms: int | None = None
     max_concurrent: int | None = None
+    max_cost_usd: Decimal | None = None
     enabled: bool = True
     place: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -108,6 +110,12 @@ class Target:
                 raise self._invalid("task_types or capabilities", f"holds {word!r}, which is not one word")
         if problem := self.cost_model.problem():
             raise self._invalid("cost_model", problem)
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        most = self.max_cost_usd
+        if most is not None and not (most.is_finite() and most >= 0):
+            raise self._invalid("max_cost_usd", f"must be 0 or more dollars, not {most}")
         for name in ("timeout_ms", "max_concurrent"):
             value = getattr(self, name)
             if value is not None and value <= 0:

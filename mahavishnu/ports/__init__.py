@@ -2,6 +2,7 @@
 
 from mahavishnu.ports.adapters import Adapter, Call, Discovers, HostsWorkflows, Priced, RunRef, Streams
 from mahavishnu.ports.clock import Clock
+from mahavishnu.ports.money import Charge, Cost, Ledger, Queue
 from mahavishnu.ports.policies import Policy
 from mahavishnu.ports.schedules import Scheduler, Upcoming
 from mahavishnu.ports.stores import (
@@ -33,8 +34,10 @@ __all__ = [
     "Aggregates",
     "Alerts",
     "Call",
+    "Charge",
     "Claim",
     "Clock",
+    "Cost",
     "Discovers",
     "Evidence",
     "ExecutionQuery",
@@ -46,10 +49,12 @@ __all__ = [
     "Keeping",
     "Kept",
     "Keys",
+    "Ledger",
     "Policy",
     "Presence",
     "Priced",
     "Program",
+    "Queue",
     "Retention",
     "RunRef",
     "Scheduler",

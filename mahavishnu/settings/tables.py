@@ -173,6 +173,7 @@ class TargetTable(Table):
     deployment: Word = "local"
     timeout_ms: Milliseconds | None = None
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    max_cost_usd: Usd | None = None
     enabled: bool = True
     options: Mapping[str, Any] = Field(default_factory=dict)
 
@@ -188,6 +189,7 @@ class TargetTable(Table):
             deployment=self.deployment,
             timeout_ms=self.timeout_ms,
             max_concurrent=self.max_concurrent,
+            max_cost_usd=self.max_cost_usd,
             enabled=self.enabled,
             place=place,
             options=dict(self.options),

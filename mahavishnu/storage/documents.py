@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, SnapshotKind, Target, Task, day_of
+from mahavishnu.model.objective import Objective
 from mahavishnu.stats.evidence import COUNTS
 
 _RATES = tuple(each.name for each in fields(CostModel) if each.name.endswith("_usd"))
@@ -18,13 +19,13 @@ _PLAIN_CARD = tuple(each.name for each in fields(Scorecard) if each.name not in 
 def task_json(task: Task) -> str:
     return json.dumps(
         {
+            **_demands(task),
             "type": task.type,
             "text": task.text,
             "payload": dict(task.payload),
             "capabilities": sorted(task.capabilities),
             "target": task.target,
             "exclude": sorted(task.exclude),
-            "max_latency_ms": task.max_latency_ms,
             "deadline_ms": task.deadline_ms,
             "idempotency_key": task.idempotency_key,
             "repeatable": task.repeatable,
@@ -33,8 +34,24 @@ def task_json(task: Task) -> str:
     )
 
 
+def _demands(task: Task) -> dict[str, Any]:
+    """What it demands beside its type, where it does: most tasks demand nothing."""
+    demands: dict[str, Any] = {
+        "max_latency_ms": task.max_latency_ms,
+        "max_cost_usd": None if task.max_cost_usd is None else str(task.max_cost_usd),
+        "min_success_rate": task.min_success_rate,
+        "min_quality": task.min_quality,
+        "objective": None if task.objective is None else dict(task.objective.weights),
+    }
+    return {name: demand for name, demand in demands.items() if demand is not None}
+
+
 def task_of(text: str) -> Task:
     found = json.loads(text)
+    if "max_cost_usd" in found:
+        found["max_cost_usd"] = Decimal(found["max_cost_usd"])
+    if "objective" in found:
+        found["objective"] = Objective(**found["objective"])
     found["capabilities"] = frozenset(found["capabilities"])
     found["exclude"] = frozenset(found["exclude"])
     return Task(**found)
@@ -74,6 +91,7 @@ def target_json(target: Target) -> str:
             "deployment": target.deployment,
             "timeout_ms": target.timeout_ms,
             "max_concurrent": target.max_concurrent,
+            "max_cost_usd": None if target.max_cost_usd is None else str(target.max_cost_usd),
             "enabled": target.enabled,
             "place": target.place,
             "options": dict(target.options),
@@ -85,6 +103,8 @@ def target_of(text: str) -> Target:
     found: dict[str, Any] = json.loads(text)
     found["task_types"] = frozenset(found["task_types"])
     found["capabilities"] = frozenset(found["capabilities"])
+    if found.get("max_cost_usd") is not None:
+        found["max_cost_usd"] = Decimal(found["max_cost_usd"])
     rates = {name: Decimal(rate) for name, rate in found["cost_model"].items()}
     found["cost_model"] = CostModel(**rates, monthly_runs=found.pop("monthly_runs"))
     return Target(**found)

@@ -18,6 +18,9 @@ SAMPLES = [
     errors.SettingsError(where="config", problem="is odd"),
     errors.PluginMissing(plugin="agno", module="agno", extra="agno"),
     errors.PluginBroken(plugin="agno", problem="SyntaxError"),
+    errors.InvalidBudget(budget="b", problem="it has no limit"),
+    errors.BudgetExhausted(budget="b", decision_id="D", why_not=["a: $1 of $0.50"], until="tomorrow"),
+    errors.TaskQueued(budget="b", decision_id="D", queued_id="Q", why_not=["a: $1 of $0.50"], until="tomorrow"),
     errors.NothingEligible(task_type="etl", why_not={"a": "disabled"}, waited_ms=1500),
     errors.TaskFailed(decision_id="D", attempts=["a failed (boom)"]),
     errors.TaskCancelled(decision_id="D"),
@@ -39,7 +42,7 @@ SAMPLES = [
 
 def leaves(kind):
     """The errors that are documented; a plugin may tell its own apart by classes that nobody outside it sees."""
-    below = [each for each in kind.__subclasses__() if each.__module__ == errors.__name__]
+    below = [each for each in kind.__subclasses__() if each.__module__.startswith(f"{errors.__name__}.")]
     return [kind] + [leaf for each in below for leaf in leaves(each)]
 
 

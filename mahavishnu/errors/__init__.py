@@ -1,0 +1,77 @@
+"""Everything raised on purpose, in one tree; each error carries its ids and a sentence that holds the mend."""
+
+from mahavishnu.errors.adapters import (
+    AdapterError,
+    AuthenticationError,
+    AuthorizationError,
+    Cancelled,
+    Crashed,
+    Misconfigured,
+    Refused,
+    Throttled,
+    TimedOut,
+    Transient,
+)
+from mahavishnu.errors.contained import Contained
+from mahavishnu.errors.inputs import (
+    InputError,
+    InvalidBudget,
+    InvalidOutcome,
+    InvalidTarget,
+    InvalidTask,
+    KeyReused,
+    PluginBroken,
+    PluginMissing,
+    SettingsError,
+    TargetExists,
+    TargetIsConfigured,
+    UnknownName,
+)
+from mahavishnu.errors.root import MahavishnuError, did_you_mean
+from mahavishnu.errors.running import (
+    BudgetExhausted,
+    NothingEligible,
+    TaskCancelled,
+    TaskFailed,
+    TaskQueued,
+    WorkflowError,
+)
+from mahavishnu.errors.store import RepositoryError, SnapshotConflict, StoreOutdated, StoreUnavailable
+
+__all__ = [
+    "AdapterError",
+    "AuthenticationError",
+    "AuthorizationError",
+    "BudgetExhausted",
+    "Cancelled",
+    "Contained",
+    "Crashed",
+    "InputError",
+    "InvalidBudget",
+    "InvalidOutcome",
+    "InvalidTarget",
+    "InvalidTask",
+    "KeyReused",
+    "MahavishnuError",
+    "Misconfigured",
+    "NothingEligible",
+    "PluginBroken",
+    "PluginMissing",
+    "Refused",
+    "RepositoryError",
+    "SettingsError",
+    "SnapshotConflict",
+    "StoreOutdated",
+    "StoreUnavailable",
+    "TargetExists",
+    "TargetIsConfigured",
+    "TaskCancelled",
+    "TaskFailed",
+    "TaskQueued",
+    "Throttled",
+    "TimedOut",
+    "Transient",
+    "UnknownName",
+    "WorkflowError",
+    "did_you_mean",
+]

@@ -1,0 +1,151 @@
+"""What was asked cannot be meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mahavishnu.errors.root import MahavishnuError, did_you_mean
+
+
+class InputError(MahavishnuError):
+    """What was asked cannot be meant; nothing was run and nothing counts against a target."""
+
+    code = "input"
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidTask(InputError):
+    code: ClassVar[str] = "invalid-task"
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The task's {self.field} {self.problem}."
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidTarget(InputError):
+    code: ClassVar[str] = "invalid-target"
+    target: str
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f'Target "{self.target}": {self.field} {self.problem}.'
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidOutcome(InputError):
+    code: ClassVar[str] = "invalid-outcome"
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The outcome {self.problem}."
+
+
+@dataclass(eq=False, kw_only=True)
+class UnknownName(InputError):
+    """A name that nothing carries; `kind` says of what: a target, a task type, a policy, a decision, …"""
+
+    code: ClassVar[str] = "unknown-name"
+    kind: str
+    name: str
+    nearest: str | None = None
+    see: str | None = None
+
+    def __str__(self) -> str:
+        hint = did_you_mean(self.nearest)
+        if not hint:
+            hint = f"; {self.see} shows what there is." if self.see else "."
+        return f'There is no {self.kind} "{self.name}"{hint}'
+
+
+@dataclass(eq=False, kw_only=True)
+class TargetExists(InputError):
+    code: ClassVar[str] = "target-exists"
+    target: str
+    where: str
+
+    def __str__(self) -> str:
+        return f'Target "{self.target}" already exists in {self.where}; choose another name, or remove that one first.'
+
+
+@dataclass(eq=False, kw_only=True)
+class TargetIsConfigured(InputError):
+    """A target that the configuration file declares can be disabled here, but only the file can take it away."""
+
+    code: ClassVar[str] = "target-is-configured"
+    target: str
+    where: str
+
+    def __str__(self) -> str:
+        return (
+            f'Target "{self.target}" is declared in {self.where}; '
+            f'remove it there, or run "mahavishnu targets disable {self.target}".'
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class KeyReused(InputError):
+    code: ClassVar[str] = "key-reused"
+    key: str
+    decision_id: str
+
+    def __str__(self) -> str:
+        return (
+            f'Idempotency key "{self.key}" already belongs to a different task (decision {self.decision_id}); '
+            "use a new key for a new task."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class SettingsError(InputError):
+    code: ClassVar[str] = "settings"
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        end = "" if self.problem.endswith(("?", ".")) else "."
+        return f"{self.where}: {self.problem}{end}"
+
+
+@dataclass(eq=False, kw_only=True)
+class PluginMissing(InputError):
+    """A plugin whose library is not installed: a missing extra (of ours) or package (a stranger's), not a fault."""
+
+    code: ClassVar[str] = "plugin-missing"
+    plugin: str
+    module: str
+    extra: str | None = None
+
+    def __str__(self) -> str:
+        return f'"{self.plugin}" needs {self.module}, which is not installed; run: {self.mend}'
+
+    @property
+    def mend(self) -> str:
+        return f'pip install "mahavishnu[{self.extra}]"' if self.extra else f"pip install {self.module}"
+
+
+@dataclass(eq=False, kw_only=True)
+class PluginBroken(InputError):
+    """A plugin that is installed and cannot be loaded: says what broke, so that it is not taken for an absent one."""
+
+    code: ClassVar[str] = "plugin-broken"
+    plugin: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f'"{self.plugin}" is installed but cannot be loaded: {self.problem}; reinstall the package that brings it.'
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidBudget(InputError):
+    code: ClassVar[str] = "invalid-budget"
+    budget: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f'Budget "{self.budget}": {self.problem}.'

@@ -1,0 +1,96 @@
+"""What a store promises about money: nothing is spent that was not set aside, and every entry stays."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mahavishnu.model import Balance, Budget, LedgerEntry, Micros, Reservation, Shortfall, Spender
+from mahavishnu.model.queued import QueuedTask, QueueStatus
+from mahavishnu.ports.stores import Fact, Settlement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What an attempt came to cost: it ends the reservation of that execution, if there is one."""
+
+    execution_id: str
+    at_us: int
+    micros: Micros
+    spender: Spender
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """One line of `costs`: what was charged and corrected, by the dimensions that were asked for."""
+
+    by: Mapping[str, str]
+    micros: int
+    executions: int
+
+
+class Ledger(Protocol):
+    """Entries are only ever added. The balances of a budget are at all times the sums of its entries."""
+
+    async def set_budget(self, budget: Budget) -> None:
+        """Make or change it, by name. What was spent stays spent: a changed period or scope is worked out from entries.
+
+        A new budget starts with what the entries of its current period say of those that it covers.
+        """
+        ...
+
+    async def remove_budget(self, name: str) -> None:
+        """Its entries stay. Raises `UnknownName`."""
+        ...
+
+    async def balances(self, at_us: int) -> Sequence[Balance]:
+        """Every budget as it stands in its period of that time, by name."""
+        ...
+
+    async def reserve(self, reservation: Reservation, facts: Sequence[Fact]) -> Shortfall | None:
+        """Set the money aside in all accounts and write the facts, in one transaction; or neither, and say for want of
+        room where. Atomic over threads, processes and machines: two callers never share the same room, and nobody is
+        refused while there is room. Idempotent by execution id."""
+        ...
+
+    async def charge(self, charge: Charge, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
+        """Write the facts and what the attempt cost, and give back what was set aside; the position of the last fact.
+
+        Idempotent by execution id. What exceeds the reservation is charged all the same: an account tells the truth.
+        """
+        ...
+
+    async def correct(self, execution_id: str, micros: Micros, at_us: int, note: str = "") -> LedgerEntry | None:
+        """The bill for an execution came to `micros` in all: one entry over the difference; None where there is none.
+
+        It counts in the accounts that the charge counted in. Raises `UnknownName` for an execution without a charge.
+        """
+        ...
+
+    def entries(self, since_us: int = 0, until_us: int | None = None) -> AsyncIterator[LedgerEntry]:
+        """In the order in which they were written."""
+        ...
+
+    async def costs(self, by: Sequence[str], since_us: int, until_us: int | None = None) -> Sequence[Cost]:
+        """Charges and corrections, added up by any of target, adapter, task_type, day (UTC), `tag:NAME`; dearest first.
+
+        Raises `InputError` for a dimension that there is not.
+        """
+        ...
+
+
+class Queue(Protocol):
+    """Tasks that wait for room in a budget."""
+
+    async def enqueue(self, queued: QueuedTask) -> None:
+        """Idempotent by id."""
+        ...
+
+    async def queued(self, status: QueueStatus | None = None, *, last: int | None = None) -> Sequence[QueuedTask]:
+        """In the order of running; with `last`, only the newest so many."""
+        ...
+
+    async def move_queued(self, id_: str, before: QueueStatus, after: QueuedTask) -> bool:
+        """Compare and set: False, and nothing done, where its status is no longer `before`."""
+        ...
