@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from random import Random
 
 from mahavishnu.engine.pool import Pool
@@ -164,6 +165,57 @@ def play(scenario: Scenario, policy: Policy, seed: int, discount: float = DISCOU
             wait = world.expovariate(1 / scenario.mean_delay) if scenario.mean_delay else 0.0
             due[number + 1 + int(wait)].append((place, attempt))
     return course
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Two targets, of which the treatment is given a share of the tasks by chance; and how what came is heard of.
+
+    As in a scenario, what came of a task is known `mean_delay` tasks later on average, and of a share `missing` never.
+    """
+
+    control: SimulatedTarget
+    treatment: SimulatedTarget
+    share: Law = Always(0.1)
+    tasks: int = 20_000
+    mean_delay: float = 0.0
+    missing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of one task of a trial: of which arm it was, and how likely it had been to be treated."""
+
+    treated: bool
+    probability: float
+    attempt: Attempt
+
+
+def hear(trial: Trial, seed: int) -> Iterator[Heard]:
+    """What comes of the tasks of a trial, in the order in which it is heard of.
+
+    >>> worse = SimulatedTarget(name="new", success=Always(0.7))
+    >>> trial = Trial(control=SimulatedTarget(name="old", success=Always(0.9)), treatment=worse, tasks=3_000)
+    >>> from mahavishnu.stats.betting import AssignmentBet
+    >>> bet = AssignmentBet()
+    >>> for heard in hear(trial, seed=1):
+    ...     bet.add(heard.treated, heard.attempt.succeeded, heard.probability)
+    >>> bet.e_value > 20
+    True
+    """
+    rng = Random(f"trial {seed}")
+    under_way: list[tuple[float, int, Heard]] = []
+    for number in range(trial.tasks):
+        probability = trial.share(number)
+        treated = rng.random() < probability
+        attempt = (trial.treatment if treated else trial.control).attempt(number, rng)
+        wait = rng.expovariate(1 / trial.mean_delay) if trial.mean_delay else 0.0
+        if rng.random() >= trial.missing:
+            heappush(under_way, (number + wait, number, Heard(treated, probability, attempt)))
+        while under_way and under_way[0][0] <= number:
+            yield heappop(under_way)[2]
+    while under_way:
+        yield heappop(under_way)[2]
 
 
 class _Seen:

@@ -6,7 +6,18 @@
 import sys
 from importlib import import_module
 
-BENCHES = ("overhead", "recording", "decide", "storage", "recompute", "equality", "statistics", "regret")
+BENCHES = (
+    "overhead",
+    "recording",
+    "decide",
+    "storage",
+    "recompute",
+    "equality",
+    "statistics",
+    "regret",
+    "money",
+    "experiments",
+)
 
 for name in sys.argv[1:] or BENCHES:
     import_module(f"tests.bench.{name}").main()
