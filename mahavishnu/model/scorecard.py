@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mahavishnu.model.deferred import Deferred
+
 DAY_US = 86_400_000_000
 
 
@@ -64,10 +66,12 @@ class Daily:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Deferred):
     """What a scorecard says: rates with their intervals, quantiles, means. None where there is nothing to go by.
 
-    `samples` is their weight; `effective` is how many of equal weight would say as much (Kish).
+    `samples` is their weight; `effective` is how many of equal weight would say as much (Kish), and `rated` how many of
+    those were rated. Every interval is one of 95 %. Those that only constraints and plans ask for come last, and are
+    worked out when they are first read.
     """
 
     samples: float
@@ -83,6 +87,12 @@ class Estimate:
     mean_cost_micros: float | None
     quality: float | None
     last_at_us: int
+    rated: float = 0
+    quality_interval: tuple[float, float] = (0.0, 1.0)
+    cost_interval_micros: tuple[float, float] | None = None
+    p95_cost_micros: float | None = None
+    p50_interval_ms: tuple[float, float] | None = None
+    p95_interval_ms: tuple[float, float] | None = None
 
 
 NO_EVIDENCE = Estimate(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mahavishnu.model.objective import Objective
+from mahavishnu.model.plan import Frontier
 from mahavishnu.model.scorecard import Scorecard
 
 Key = tuple[str, str]
@@ -24,8 +26,9 @@ class SnapshotKind(StrEnum):
 class Snapshot:
     """Every fact up to `cursor`, each day weighed as of `day`. Version 0 is the empty one that everybody starts from.
 
-    `orders` are the preference orders, task type by task type. `notes` say in words what changed against the version
-    before. `restored` is the version that a rollback points back to.
+    `orders` are the preference orders, task type by task type; `strategies` what its choices are to be good at,
+    `frontiers` who is dominated by nobody, and `prices` how many successes a dollar is worth elsewhere. `notes` say in
+    words what changed against the version before. `restored` is the version that a rollback points back to.
     """
 
     version: int = 0
@@ -35,5 +38,8 @@ class Snapshot:
     published_at_us: int = 0
     scorecards: Mapping[Key, Scorecard] = field(default_factory=dict)
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    strategies: Mapping[str, Objective] = field(default_factory=dict)
+    frontiers: Mapping[str, Frontier] = field(default_factory=dict)
+    prices: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     restored: int | None = None

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from math import log
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from math import inf
 from random import Random
 from typing import Any, NamedTuple
 
 from mahavishnu.model import Candidate, Ranked, Ranking, Snapshot, Task
-from mahavishnu.policies.words import figures, percent, version_of
-from mahavishnu.stats.columns import Candidates, Column
-from mahavishnu.stats.scoring import Scoring
+from mahavishnu.model.objective import Objective
+from mahavishnu.policies.words import figures, percent, version_of, weighed_by
+from mahavishnu.stats.columns import Candidates, Column, Worth
+from mahavishnu.stats.scoring import Scoring, nearness
 from mahavishnu.stats.thompson import Beliefs
 
 CONFIDENCE_KIND = "wilson_lower_95"
+
+MOST_WEIGHINGS = 256
+"""Objectives and prices that are remembered at once: tasks may bring whatever weights they like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptive(Scoring):
     """Draws a success rate for each candidate from what is believed of it, and takes the one that would be best.
 
-    utility = success_weight · drawn rate + speed_weight · speed + cost_weight · cheapness. The belief is a Beta
-    distribution: the prior, plus successes and failures, each of which weighs less with every one that follows (see
-    `stats.thompson.Beliefs`). So a target is chosen as often as it may be the best one, and what has not been seen for
-    long is uncertain again. Chapelle & Li, "An empirical evaluation of Thompson sampling", NIPS 2011.
+    utility = success_weight · (drawn rate - price · mean cost in dollars) + speed_weight · speed + cost_weight ·
+    cheapness + quality_weight · quality. The belief is a Beta distribution: the prior, plus successes and failures,
+    each of which weighs less with every one that follows (see `stats.thompson.Beliefs`). So a target is chosen as often
+    as it may be the best one, and what has not been seen for long is uncertain again. Chapelle & Li, "An empirical
+    evaluation of Thompson sampling", NIPS 2011.
+
+    The weights are those of the task's own objective, or of the strategy published for its type, or else the options.
+    `price` is what a dollar is worth elsewhere, in successes: the one published for the type, or else the option. It
+    makes spending follow a budget (see `planning.prices`).
 
     A new target starts from `prior_successes` and `prior_failures`, which is also what an idle one fades back to: a
-    little hopeful, so that one which has recovered is found. It is taken for fast and cheap until it has been
-    seen: as much evidence as the prior weighs moves that half way to what was observed. A share `exploration` of the
+    little hopeful, so that one which has recovered is found. It is taken for fast, cheap and good until it has been
+    seen: as much evidence as the prior weighs moves that half way to what was observed. Against a price it is taken
+    for free until it was billed for the first time; what it costs is never forgotten. A share `exploration` of the
     choices goes to all candidates alike, so that nobody's chance is ever nothing; what admission keeps out (health,
-    SLA, exclusion) gets no share of it. Cheapness is 1 at `cheap_usd` a run and below, 0 at `dear_usd` and above, and
-    falls with the logarithm in between.
+    SLA, exclusion) gets no share of it.
 
     Which one comes first is drawn at once. How likely each was to come first is an integral (`stats.chances`), the
     same whenever it is worked out, and is left to whoever writes the decision down.
@@ -47,19 +56,15 @@ class Adaptive(Scoring):
     [('a', 0.88), ('new', 0.12)]
     """
 
-    cost_weight: float = 0.0
-    cheap_usd: float = 0.0001
-    dear_usd: float = 1.0
+    price: float = 0.0
     prior_successes: float = 1.0
     prior_failures: float = 1.0
     exploration: float = 0.001
 
     def __post_init__(self) -> None:
         Scoring.__post_init__(self)
-        if self.cost_weight < 0:
-            raise ValueError("cost_weight must be 0 or more")
-        if not 0 < self.cheap_usd < self.dear_usd:
-            raise ValueError("cheap_usd must be above 0 and below dear_usd")
+        if not 0 <= self.price < inf:
+            raise ValueError("price must be 0 or more successes a dollar")
         if not (1 <= self.prior_successes <= 1e6 and 1 <= self.prior_failures <= 1e6):
             raise ValueError("prior_successes and prior_failures must lie between 1 and 1000000")
         if not 0 < self.exploration <= 1:
@@ -71,13 +76,18 @@ class Adaptive(Scoring):
 
     @property
     def version(self) -> str:
-        return version_of(self, code=1)
+        return version_of(self, code=2)
 
     def rank(
         self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
     ) -> Ranking:
-        del task, snapshot, now_us
+        del now_us
         known = candidates if isinstance(candidates, Candidates) else from_estimates(candidates)
+        objective = task.objective or snapshot.strategies.get(task.type)
+        return self.weighing(objective, snapshot.prices.get(task.type, self.price)).draw(known, objective, rng)
+
+    def draw(self, known: Candidates, objective: Objective | None, rng: Random) -> Ranking:
+        """A ranking by its own weights, which are the objective's where there is one."""
         field = known.memory(self._field)
         draw = rng.random()
         utilities = self._draw_few(field, rng) if known.few else self._draw_many(field, rng)
@@ -87,17 +97,17 @@ class Adaptive(Scoring):
             place = utilities.index(max(utilities)) if known.few else int(utilities.argmax())
         first = known[place]
         return Ranking.deferred(
-            _Drawn(self, known, field, utilities, place, exploring=draw < self.exploration),
+            _Drawn(self, objective, known, field, utilities, place, exploring=draw < self.exploration),
             first=first,
             confidence=first.estimate.wilson_lo,
             confidence_kind=CONFIDENCE_KIND,
         )
 
-    def worth(self, candidate: Candidate) -> float:
-        """What it is worth besides succeeding, as far as it was seen: its speed and its cost."""
-        seen = candidate.estimate
-        worth = self.speed_weight * self.speed(seen)
-        return worth + self.cost_weight * self._cheapness(seen.mean_cost_micros) if self.cost_weight else worth
+    def weighing(self, objective: Objective | None, price: float) -> Adaptive:
+        """The policy under an objective and a price; itself where neither says anything else."""
+        if objective is None and price == self.price:
+            return self
+        return _weighing(self, objective, price)
 
     def expected(self, candidates: Candidates) -> Column:
         """Each one's utility as it is to be expected: what a choice without any chance in it would go by."""
@@ -124,18 +134,33 @@ class Adaptive(Scoring):
 
     def _field(self, candidates: Candidates) -> _Field:
         """For each candidate what its utility starts from, and the parameters of the belief about its success."""
-        worth = candidates.column(self.worth)
+        worth = self._worth(candidates)
         successes, failures = candidates.successes, candidates.failures
         prior = self.prior_successes + self.prior_failures
-        unseen = prior * (self.speed_weight + self.cost_weight)
+        unseen = prior * (self.speed_weight + self.cost_weight + self.quality_weight)
         if candidates.few:
             alpha = [self.prior_successes + count for count in successes]
             beta = [self.prior_failures + count for count in failures]
             totals = zip(worth, alpha, beta, strict=True)
-            return _Field([(unseen + (a + b - prior) * w) / (a + b) for w, a, b in totals], alpha, beta)
-        alpha, beta = self.prior_successes + successes, self.prior_failures + failures
-        total = alpha + beta
-        return _Field((unseen + (total - prior) * worth) / total, alpha, beta)
+            base = [(unseen + (a + b - prior) * w) / (a + b) for w, a, b in totals]
+        else:
+            alpha, beta = self.prior_successes + successes, self.prior_failures + failures
+            total = alpha + beta
+            base = (unseen + (total - prior) * worth) / total
+        return _Field(self._charged(base, candidates), alpha, beta)
+
+    def worth(self, candidate: Candidate) -> float:
+        """What it is worth besides succeeding, as far as it was seen."""
+        return self.besides(candidate.estimate)
+
+    def _worth(self, candidates: Candidates) -> Column:
+        return candidates.column(self.worth)
+
+    def _charged(self, base: Column, candidates: Candidates) -> Column:
+        """What each starts from, less what it costs at the price. A success is worth `success_weight` of utility."""
+        if not self.price:
+            return base
+        return _plus(base, -self.price * (self.success_weight or 1.0), candidates.column(_cost_usd))
 
     def _draw_few(self, field: _Field, rng: Random) -> Column:
         weight, draw = self.success_weight, rng.betavariate
@@ -149,12 +174,68 @@ class Adaptive(Scoring):
         utilities += field.base
         return utilities
 
-    def _cheapness(self, micros: float | None) -> float:
-        if micros is None or micros <= self.cheap_usd * 1e6:
-            return 1.0
-        if micros >= self.dear_usd * 1e6:
-            return 0.0
-        return log(self.dear_usd * 1e6 / micros) / log(self.dear_usd / self.cheap_usd)
+
+class _Weighed(Adaptive):
+    """The policy under an objective or a price. There may be very many of them, so they share their columns.
+
+    Columns are kept by the function that fills them: here one for each thing that is weighed, whatever its weight.
+    """
+
+    __slots__ = ()
+
+    def _worth(self, candidates: Candidates) -> Column:
+        worth = _times(self.speed_weight, candidates.column(_speed(self.fast_ms, self.slow_ms)))
+        if self.cost_weight:
+            cheapness = candidates.column(_cheapness(self.cheap_usd * 1e6, self.dear_usd * 1e6))
+            worth = _plus(worth, self.cost_weight, cheapness)
+        if self.quality_weight:
+            worth = _plus(worth, self.quality_weight, candidates.column(_quality))
+        return worth
+
+
+@lru_cache(maxsize=MOST_WEIGHINGS)
+def _weighing(policy: Adaptive, objective: Objective | None, price: float) -> Adaptive:
+    weighed = policy if objective is None else policy.good_at(objective)
+    options = {each.name: getattr(weighed, each.name) for each in fields(weighed)}
+    # A price that is none would stop all choices of the task type.
+    return _Weighed(**options | {"price": price if 0 <= price < inf else policy.price})
+
+
+@lru_cache(maxsize=16)
+def _speed(fast_ms: float, slow_ms: float) -> Worth:
+    def speed(candidate: Candidate) -> float:
+        median = candidate.estimate.p50_ms
+        return 0.0 if median is None else nearness(median, fast_ms, slow_ms)
+
+    return speed
+
+
+@lru_cache(maxsize=16)
+def _cheapness(cheap: float, dear: float) -> Worth:
+    def cheapness(candidate: Candidate) -> float:
+        micros = candidate.estimate.mean_cost_micros
+        return 1.0 if micros is None else nearness(micros, cheap, dear)
+
+    return cheapness
+
+
+def _quality(candidate: Candidate) -> float:
+    quality = candidate.estimate.quality
+    return 1.0 if quality is None else quality
+
+
+def _cost_usd(candidate: Candidate) -> float:
+    return (candidate.estimate.mean_cost_micros or 0.0) / 1e6
+
+
+def _times(weight: float, column: Column) -> Column:
+    return [weight * each for each in column] if isinstance(column, list) else weight * column
+
+
+def _plus(total: Column, weight: float, column: Column) -> Column:
+    if isinstance(column, list):
+        return [sum_ + weight * each for sum_, each in zip(total, column, strict=True)]
+    return total + weight * column
 
 
 def from_estimates(candidates: Sequence[Candidate]) -> Candidates:
@@ -178,6 +259,7 @@ class _Drawn:
     """A draw, with what is worked out from it only when it is asked for."""
 
     policy: Adaptive
+    objective: Objective | None
     candidates: Candidates
     field: _Field
     utilities: Any
@@ -203,7 +285,7 @@ class _Drawn:
 
     @property
     def why(self) -> str:
-        why = figures(self.candidates[self.place])
+        why = figures(self.candidates[self.place]) + weighed_by(self.objective, self.policy.price)
         if self.exploring:
             share = f"{self.policy.exploration:.2g}"
             return f"{why}; to learn more, as a share {share} of the choices goes to all alike"
@@ -226,6 +308,9 @@ class _Drawn:
                 "speed": policy.speed(seen),
                 "p95_ms": seen.p95_ms,
                 "cost_usd": None if seen.mean_cost_micros is None else seen.mean_cost_micros / 1e6,
+                **({"cheapness": policy.cheapness(seen)} if policy.cost_weight else {}),
+                **({"quality": seen.quality} if policy.quality_weight else {}),
+                **({"price": policy.price} if policy.price else {}),
                 "alpha": float(self.field.alpha[place]),
                 "beta": float(self.field.beta[place]),
                 "base": float(self.field.base[place]),

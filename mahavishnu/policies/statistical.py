@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from mahavishnu.model import Candidate, Estimate, Ranked, Ranking, Snapshot, Task
-from mahavishnu.policies.words import figures, percent, version_of
+from mahavishnu.policies.words import figures, percent, version_of, weighed_by
 from mahavishnu.stats.ordering import carried_over
 from mahavishnu.stats.scoring import Scoring
 
@@ -22,6 +22,9 @@ class Statistical(Scoring):
     success of one does not beat 98 of 100. A target with fewer than `min_samples` samples is not trusted: it keeps its
     default place, and the trusted ones are sorted into the places that remain. Only a target that is known to fail, its
     Wilson upper bound below `failing_below`, goes behind all that are not. Nobody ever drops out.
+
+    A task with an objective of its own, or of a type that a strategy was published for, is weighed by that, and goes by
+    the score: a published order rests on the options alone.
 
     A share `exploration` of the choices is spread over the targets that are due: too few samples to be trusted, or
     nothing seen of them for `explore_after_s`. So a starved target gets its samples and a recovered one is noticed,
@@ -47,12 +50,20 @@ class Statistical(Scoring):
 
     @property
     def version(self) -> str:
-        return version_of(self, code=2)
+        return version_of(self, code=3)
 
     def rank(
         self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
     ) -> Ranking:
-        published = snapshot.orders.get(task.type, ())
+        objective = task.objective or snapshot.strategies.get(task.type)
+        if objective is None:
+            return self.draw(candidates, snapshot.orders.get(task.type, ()), now_us, rng)
+        return self.good_at(objective).draw(candidates, (), now_us, rng, weighed_by(objective))
+
+    def draw(
+        self, candidates: Sequence[Candidate], published: Sequence[str], now_us: int, rng: Random, by: str = ""
+    ) -> Ranking:
+        """A ranking by its own weights; `by` says where they come from."""
         ordered = self._order([self._scored(each) for each in candidates], published)
         due = [each for each in ordered[1:] if self._is_due(each, now_us)]
         explored = self.exploration if due else 0.0
@@ -62,7 +73,7 @@ class Statistical(Scoring):
         probabilities = {each.name: explored / len(due) for each in due}
         probabilities[ordered[0].name] = 1.0 - explored
         chain = (first, *(each for each in ordered if each is not first)) if exploring else ordered
-        why = figures(first.candidate)
+        why = figures(first.candidate) + by
         if exploring:
             why += f"; to learn more about it, as {percent(explored)} % of the choices do"
         elif note := self._note(first):
@@ -77,15 +88,13 @@ class Statistical(Scoring):
     def _scored(self, each: Candidate) -> _Scored:
         seen = each.estimate
         trusted = self.trusts(seen)
-        speed = self.speed(seen)
         return _Scored(
             candidate=each,
             name=each.target.name,
             seen=seen,
             trusted=trusted,
             failing=trusted and seen.wilson_hi < self.failing_below,
-            speed=speed,
-            floor=self.success_weight * seen.wilson_lo + self.speed_weight * speed,
+            floor=self.success_weight * seen.wilson_lo + self.besides(seen),
         )
 
     def _order(self, scored: list[_Scored], published: Sequence[str]) -> list[_Scored]:
@@ -114,17 +123,18 @@ class Statistical(Scoring):
 
     def _ranked(self, each: _Scored, probability: float) -> Ranked:
         seen = each.seen
-        score = None if seen.rate is None else self.success_weight * seen.rate + self.speed_weight * each.speed
         return Ranked(
             candidate=each.candidate,
             probability=probability,
-            score=score,
+            score=self.score(seen),
             components={
                 "samples": seen.samples,
                 "success_rate": seen.rate,
                 "wilson_lo": seen.wilson_lo,
                 "wilson_hi": seen.wilson_hi,
-                "speed": each.speed,
+                "speed": self.speed(seen),
+                **({"cheapness": self.cheapness(seen)} if self.cost_weight else {}),
+                **({"quality": seen.quality} if self.quality_weight else {}),
                 "score_lo": each.floor,
                 "p95_ms": seen.p95_ms,
                 "cost_usd": None if seen.mean_cost_micros is None else seen.mean_cost_micros / 1e6,
@@ -141,7 +151,6 @@ class _Scored(NamedTuple):
     seen: Estimate
     trusted: bool
     failing: bool
-    speed: float
     floor: float
 
 

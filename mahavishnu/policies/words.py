@@ -6,6 +6,7 @@ from decimal import Decimal
 from hashlib import sha256
 
 from mahavishnu.model import Candidate
+from mahavishnu.model.objective import Objective
 
 
 def figures(candidate: Candidate) -> str:
@@ -31,6 +32,18 @@ def figures(candidate: Candidate) -> str:
     if seen.p95_ms is not None:
         parts.append(f"p95 {milliseconds(seen.p95_ms)}")
     return ", ".join(parts)
+
+
+def weighed_by(objective: Objective | None, price: float = 0.0) -> str:
+    """What a choice was weighed by besides the policy's options, to follow the evidence; nothing where nothing was.
+
+    >>> weighed_by(Objective(success=0.3, latency=0.7), 3.6), weighed_by(None)
+    ('; for latency, at a price of 3.6 successes a dollar', '')
+    """
+    parts = [] if objective is None else [f"for {objective}"]
+    if price:
+        parts.append(f"at a price of {price:.3g} successes a dollar")
+    return f"; {', '.join(parts)}" if parts else ""
 
 
 def percent(share: float) -> str:

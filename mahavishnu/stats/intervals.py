@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite, sqrt
+from math import ceil, floor, fsum, inf, isfinite, sqrt
 from statistics import NormalDist
 
-from mahavishnu.stats.sketch import moments
+from mahavishnu.stats.sketch import moments, quantiles
 
 FEWEST_FOR_A_MEAN = 3
 """Below so many effective values their spread says next to nothing, and Student's t runs away."""
@@ -150,3 +150,29 @@ def mean_interval(
     # Bessel's correction, by the number of values that the weights stand for.
     half = t_for(confidence, values - 1) * sqrt(variance / (values - 1))
     return max(0.0, middle - half), middle + half
+
+
+def quantile_interval(
+    counts: Mapping[int, float], level: float, scale: float = 1.0, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """An interval for a quantile, whatever the values are distributed like, from their counts by bucket.
+
+    Between two order statistics, by how many of n values lie below the quantile: a binomial number (H. David and H.
+    Nagaraja, Order Statistics, 2003, §7.1), here by its normal approximation, rounded outwards. `scale` makes an
+    effective number of what was counted. An end that so few values say nothing of is 0 or infinite. None without any.
+
+    >>> from collections import Counter
+    >>> from mahavishnu.stats.sketch import bucket_of
+    >>> lo, hi = quantile_interval(Counter(bucket_of(float(ms)) for ms in range(10, 1010, 10)), 0.5)
+    >>> round(lo, -1), round(hi, -1)
+    (400.0, 610.0)
+    >>> quantile_interval({bucket_of(800.0): 1}, 0.95)
+    (0.0, inf)
+    """
+    values = fsum(count for count in counts.values() if count > 0) * scale
+    if not (values > 0 and isfinite(values)):
+        return None
+    half = z_for(confidence) * sqrt(values * level * (1 - level))
+    ranks = floor(values * level - half), ceil(values * level + half) + 1
+    lo, hi = quantiles(counts, [min(max(rank / values, 0.0), 1.0) for rank in ranks])
+    return (lo or 0.0) if ranks[0] >= 1 else 0.0, (hi or inf) if ranks[1] <= values else inf

@@ -1,34 +1,61 @@
-"""The statistical score of a target for a task type."""
+"""The score of a target for a task type: what it is good at, weighed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import log
+from dataclasses import dataclass, replace
+from math import inf, log
+from typing import Self
 
 from mahavishnu.model import Estimate
+from mahavishnu.model.objective import Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
-    """score = success_weight · success rate + speed_weight · speed, of which nothing is trusted below `min_samples`.
+    """score = the sum of weight · share for success, speed, cheapness and quality; nothing is trusted below
+    `min_samples`.
 
     Speed is 1 at `fast_ms` and below, 0 at `slow_ms` and above, and falls with the logarithm of the median latency in
-    between: ten times slower costs the same everywhere on the scale.
+    between: ten times slower costs the same everywhere on the scale. Cheapness does the same with the mean cost, from
+    `cheap_usd` to `dear_usd`. Success and quality are shares already.
     """
 
     success_weight: float = 0.7
     speed_weight: float = 0.3
+    cost_weight: float = 0.0
+    quality_weight: float = 0.0
     min_samples: int = 100
     fast_ms: float = 100.0
     slow_ms: float = 10_000.0
+    cheap_usd: float = 0.0001
+    dear_usd: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.success_weight >= 0 and self.speed_weight >= 0 and self.success_weight + self.speed_weight > 0):
-            raise ValueError("success_weight and speed_weight must be 0 or more, and not both 0")
+        weights = (self.success_weight, self.speed_weight, self.cost_weight, self.quality_weight)
+        if not (min(weights) >= 0 and 0 < sum(weights) < inf):
+            raise ValueError("success_weight, speed_weight, cost_weight, quality_weight must be 0 or more, not all 0")
         if not 0 < self.fast_ms < self.slow_ms:
             raise ValueError("fast_ms must be above 0 and below slow_ms")
+        if not 0 < self.cheap_usd < self.dear_usd:
+            raise ValueError("cheap_usd must be above 0 and below dear_usd")
         if self.min_samples < 1:
             raise ValueError("min_samples must be at least 1")
+
+    def good_at(self, objective: Objective) -> Self:
+        """The same, weighed by an objective; the weights add up to 1, since only their proportions mean anything.
+
+        >>> weighed = Scoring().good_at(Objective(success=3, cost=1))
+        >>> weighed.success_weight, weighed.speed_weight, weighed.cost_weight
+        (0.75, 0.0, 0.25)
+        """
+        total = sum(objective.weights.values())
+        return replace(
+            self,
+            success_weight=objective.success / total,
+            speed_weight=objective.latency / total,
+            cost_weight=objective.cost / total,
+            quality_weight=objective.quality / total,
+        )
 
     def trusts(self, estimate: Estimate) -> bool:
         return estimate.effective >= self.min_samples
@@ -37,20 +64,43 @@ class Scoring:
         """0 to 1 by the median latency of the successes; nothing that never succeeded is fast.
 
         >>> from mahavishnu.model import NO_EVIDENCE
-        >>> from dataclasses import replace
         >>> round(Scoring().speed(replace(NO_EVIDENCE, p50_ms=1000.0)), 3)
         0.5
         """
         if estimate.p50_ms is None:
             return 0.0
-        if estimate.p50_ms <= self.fast_ms:
+        return nearness(estimate.p50_ms, self.fast_ms, self.slow_ms)
+
+    def cheapness(self, estimate: Estimate) -> float:
+        """0 to 1 by the mean cost: 1 for whatever is free, or was never billed yet."""
+        if estimate.mean_cost_micros is None:
             return 1.0
-        if estimate.p50_ms >= self.slow_ms:
-            return 0.0
-        return log(self.slow_ms / estimate.p50_ms) / log(self.slow_ms / self.fast_ms)
+        return nearness(estimate.mean_cost_micros, self.cheap_usd * 1e6, self.dear_usd * 1e6)
+
+    def quality(self, estimate: Estimate) -> float:
+        """The mean quality; 1 where nobody has rated it yet."""
+        return 1.0 if estimate.quality is None else estimate.quality
+
+    def besides(self, estimate: Estimate) -> float:
+        """What it scores for everything but succeeding. Only what is weighed is looked at."""
+        found = self.speed_weight * self.speed(estimate)
+        if self.cost_weight:
+            found += self.cost_weight * self.cheapness(estimate)
+        if self.quality_weight:
+            found += self.quality_weight * self.quality(estimate)
+        return found
 
     def score(self, estimate: Estimate) -> float | None:
         """The score as it is shown: on the observed rate. None where there is no rate yet."""
         if estimate.rate is None:
             return None
-        return self.success_weight * estimate.rate + self.speed_weight * self.speed(estimate)
+        return self.success_weight * estimate.rate + self.besides(estimate)
+
+
+def nearness(value: float, best: float, worst: float) -> float:
+    """1 at the best and below, 0 at the worst and above, and by the logarithm in between."""
+    if value <= best:
+        return 1.0
+    if value >= worst:
+        return 0.0
+    return log(worst / value) / log(worst / best)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
 from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, SnapshotKind, Target, Task, day_of
 from mahavishnu.model.objective import Objective
+from mahavishnu.model.plan import Standing
 from mahavishnu.stats.evidence import COUNTS
 
 _RATES = tuple(each.name for each in fields(CostModel) if each.name.endswith("_usd"))
@@ -118,6 +119,11 @@ def snapshot_json(snapshot: Snapshot) -> str:
             "day": snapshot.day,
             "cards": [_card(card) for card in snapshot.scorecards.values()],
             "orders": {task_type: list(order) for task_type, order in snapshot.orders.items()},
+            "strategies": {task_type: dict(each.weights) for task_type, each in snapshot.strategies.items()},
+            "frontiers": {
+                task_type: [asdict(each) for each in found] for task_type, found in snapshot.frontiers.items()
+            },
+            "prices": dict(snapshot.prices),
             "notes": list(snapshot.notes),
             "restored": snapshot.restored,
         }
@@ -137,6 +143,12 @@ def snapshot_of(version: int, cursor: int, published_at_us: int, body: str) -> S
         published_at_us=published_at_us,
         scorecards={(card.target, card.task_type): card for card in cards},
         orders={task_type: tuple(order) for task_type, order in found.get("orders", {}).items()},
+        strategies={task_type: Objective(**weights) for task_type, weights in found.get("strategies", {}).items()},
+        frontiers={
+            task_type: tuple(Standing(**{**each, "dominated_by": tuple(each["dominated_by"])}) for each in standings)
+            for task_type, standings in found.get("frontiers", {}).items()
+        },
+        prices=found.get("prices", {}),
         notes=tuple(found.get("notes", ())),
         restored=found.get("restored"),
     )

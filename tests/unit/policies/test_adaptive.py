@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 
 from mahavishnu.engine.pool import Pool
 from mahavishnu.model import NO_EVIDENCE, Candidate, Snapshot, Target, Task
+from mahavishnu.model.objective import objective_of
 from mahavishnu.policies.adaptive import Adaptive, from_estimates
 from mahavishnu.stats.columns import FEW, Candidates
 from mahavishnu.stats.intervals import wilson
 
 TASK = Task(type="etl", text="x")
 ADAPTIVE = Adaptive()
+NOTHING = Snapshot()
+PRICED = Snapshot(prices={"etl": 5.0})
 
 
-def estimate(samples=0, successes=0, *, p50_ms=100.0, cost_usd=None):
+def estimate(samples=0, successes=0, *, p50_ms=100.0, cost_usd=None, quality=None):
     lo, hi = wilson(successes, samples)
     return replace(
         NO_EVIDENCE,
@@ -31,6 +34,7 @@ def estimate(samples=0, successes=0, *, p50_ms=100.0, cost_usd=None):
         wilson_hi=hi,
         p50_ms=p50_ms if successes else None,
         mean_cost_micros=None if cost_usd is None else cost_usd * 1e6,
+        quality=quality,
     )
 
 
@@ -52,8 +56,9 @@ def firsts(policy, candidates, times, seed=1):
     return Counter(rank(policy, known, rng).first.target.name for _ in range(times))
 
 
-def probabilities(policy, candidates, seed=1):
-    return {each.candidate.target.name: each.probability for each in rank(policy, candidates, Random(seed)).chain}
+def probabilities(policy, candidates, seed=1, task=TASK, snapshot=NOTHING):
+    ranking = policy.rank(task, candidates, snapshot, 0, Random(seed))
+    return {each.candidate.target.name: each.probability for each in ranking.chain}
 
 
 def chi_square(observed, expected, times):
@@ -130,6 +135,113 @@ def test_of_two_that_are_as_good_the_faster_is_taken_and_with_a_cost_weight_the_
     dear, cheap = (candidate(name, 900, 880, cost_usd=usd) for name, usd in (("dear", 0.5), ("cheap", 0.01)))
     assert probabilities(ADAPTIVE, [dear, cheap])["cheap"] == pytest.approx(0.5, abs=0.001)
     assert probabilities(Adaptive(cost_weight=0.2), [dear, cheap])["cheap"] > 0.99
+
+
+SPECIALISTS = [
+    candidate("fast", 2000, 1800, p50_ms=100.0, cost_usd=0.5, quality=0.5),
+    candidate("cheap", 2000, 1800, p50_ms=8000.0, cost_usd=0.0, quality=0.5),
+    candidate("good", 2000, 1800, p50_ms=8000.0, cost_usd=0.5, quality=1.0),
+    candidate("sure", 2000, 1990, p50_ms=8000.0, cost_usd=0.5, quality=0.5),
+]
+
+
+@pytest.mark.parametrize(
+    ("word", "best"), [("interactive", "fast"), ("batch", "cheap"), ("quality", "good"), ("critical", "sure")]
+)
+def test_an_objective_of_the_task_or_of_its_type_decides_what_is_best_and_the_tasks_own_comes_first(word, best):
+    own = Task(type="etl", text="x", objective=word)
+    of_the_type = Snapshot(strategies={"etl": objective_of(word)})
+    of_another = Snapshot(strategies={"rag": objective_of(word), "etl": objective_of({"quality": 1, "latency": 1})})
+    assert probabilities(ADAPTIVE, SPECIALISTS, task=own)[best] > 0.99
+    assert probabilities(ADAPTIVE, SPECIALISTS, snapshot=of_the_type)[best] > 0.99
+    assert probabilities(ADAPTIVE, SPECIALISTS, task=own, snapshot=of_another)[best] > 0.99
+
+
+def test_only_the_proportions_of_an_objective_matter():
+    small, large = (Task(type="etl", text="x", objective={"success": 3 * f, "cost": f}) for f in (0.001, 1000))
+    found = probabilities(ADAPTIVE, POOLS["close"], task=small)
+    assert found == pytest.approx(probabilities(ADAPTIVE, POOLS["close"], task=large))
+
+
+def test_an_objective_without_success_is_gone_by_too():
+    cheapest = Task(type="etl", text="x", objective={"cost": 1})
+    assert probabilities(ADAPTIVE, SPECIALISTS, task=cheapest)["cheap"] > 0.99
+    priced = Snapshot(prices={"etl": 5.0})
+    assert probabilities(ADAPTIVE, SPECIALISTS, task=cheapest, snapshot=priced)["cheap"] > 0.99
+
+
+def test_free_targets_have_all_of_what_cheapness_is_worth_and_so_has_what_was_never_billed():
+    pool = [
+        candidate("free", 500, 450, cost_usd=0.0),
+        candidate("unbilled", 500, 450),
+        candidate("dear", 500, 450, cost_usd=1),
+    ]
+    found = probabilities(Adaptive(cost_weight=0.3), pool)
+    assert found["free"] == pytest.approx(found["unbilled"], abs=1e-6)
+    assert found["dear"] < 0.001
+
+
+def test_a_price_sets_success_against_dollars():
+    pool = [candidate("good", 4000, 3800, cost_usd=0.10), candidate("cheap", 4000, 3200, cost_usd=0.01)]
+    # 0.15 more successes for $0.09 more: 1.67 a dollar.
+    for price, best in ((0.0, "good"), (1.2, "good"), (2.2, "cheap"), (1e6, "cheap")):
+        assert probabilities(ADAPTIVE, pool, snapshot=Snapshot(prices={"etl": price}))[best] > 0.97
+        assert probabilities(Adaptive(price=price), pool)[best] > 0.97
+    assert probabilities(ADAPTIVE, pool, snapshot=Snapshot(prices={"rag": 9.0}))["good"] > 0.97
+
+
+def test_what_a_target_costs_is_not_forgotten_while_it_is_idle():
+    faded = candidate("dear", 4, 4, cost_usd=1.0)
+    found = probabilities(ADAPTIVE, [faded, candidate("cheap", 4000, 3000, cost_usd=0.01)], snapshot=PRICED)
+    assert found["dear"] <= 0.001
+
+
+def test_what_was_never_billed_is_tried_at_any_price():
+    found = probabilities(ADAPTIVE, [candidate("new"), candidate("cheap", 4000, 3000, cost_usd=0.1)], snapshot=PRICED)
+    # It is taken for free: a drawn rate above 0.75 - 5 · 0.1 does.
+    assert found["new"] == pytest.approx(0.75, abs=0.01)
+
+
+@pytest.mark.parametrize("price", [math.nan, math.inf, -1.0])
+def test_a_price_that_is_none_stops_nothing(price):
+    found = probabilities(ADAPTIVE, POOLS["close"], snapshot=Snapshot(prices={"etl": price}))
+    assert found == probabilities(ADAPTIVE, POOLS["close"])
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_under_an_objective_and_a_price_the_recorded_probability_is_the_frequency(pool):
+    task = Task(type="etl", text="x", objective="balanced")
+    costly = [
+        candidate(each.target.name, each.estimate.samples, each.estimate.successes, cost_usd=0.01 * (1 + place % 3))
+        for place, each in enumerate(POOLS[pool])
+    ]
+    known, rng, times = from_estimates(costly), Random(3), 8_000
+    recorded = probabilities(ADAPTIVE, costly, task=task, snapshot=PRICED)
+    firsts = Counter(ADAPTIVE.rank(task, known, PRICED, 0, rng).first.target.name for _ in range(times))
+    freedom = len(recorded) - 1
+    limit = freedom * (1 - 2 / (9 * freedom) + 3.72 * math.sqrt(2 / (9 * freedom))) ** 3
+    assert chi_square(firsts, recorded, times) < limit
+
+
+def test_the_reason_and_the_components_say_what_counted():
+    task = Task(type="etl", text="x", objective="balanced")
+    ranking = ADAPTIVE.rank(task, SPECIALISTS, PRICED, 0, Random(1))
+    assert "; for balanced, at a price of 5 successes a dollar; drawn with" in ranking.why
+    found = {each.candidate.target.name: each.components for each in ranking.chain}
+    assert (found["cheap"]["cheapness"], found["good"]["quality"], found["fast"]["price"]) == (1.0, 1.0, 5.0)
+    assert "; for" not in rank(ADAPTIVE, SPECIALISTS, Random(1)).why
+    plain = rank(ADAPTIVE, SPECIALISTS, Random(1)).chain[0].components
+    assert not {"cheapness", "quality", "price"} & plain.keys()
+
+
+def test_however_many_objectives_there_are_no_column_is_kept_for_each():
+    pool = Pool()
+    pool.set_up([each.target for each in SPECIALISTS], [each.estimate for each in SPECIALISTS])
+    for number in range(1, 500):
+        task = Task(type="etl", text="x", objective={"success": number, "cost": 1, "latency": 2, "quality": 3})
+        ADAPTIVE.rank(task, pool.everybody(), Snapshot(prices={"etl": number}), 0, Random(1))
+        pool.learn({0: estimate(10 + number, 9)})
+    assert len(pool.everybody()._columns) == 4
 
 
 def test_the_reason_says_what_was_seen_and_how_likely_the_choice_was():
@@ -234,7 +346,8 @@ def test_no_evidence_whatever_breaks_it_and_one_odd_cell_spoils_no_other(cells, 
 def test_options_change_the_version_and_nonsense_is_refused():
     assert Adaptive().version == ADAPTIVE.version != Adaptive(exploration=0.5).version
     for option, value in (
-        ("exploration", 0.0), ("exploration", 1.5), ("cost_weight", -1.0), ("cheap_usd", 0.0), ("dear_usd", 0.00001),
+        ("exploration", 0.0), ("exploration", 1.5), ("cost_weight", -1.0), ("price", -1.0), ("price", math.inf),
+        ("quality_weight", math.nan), ("cheap_usd", 0.0), ("dear_usd", 0.00001),
         ("prior_successes", 0.0), ("prior_failures", math.nan), ("prior_failures", math.inf),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=option):

@@ -91,6 +91,35 @@ def test_a_target_known_to_fail_goes_last_also_where_the_published_order_has_it_
     assert order(rank(STEADY, failing, well, published=("failing", "well"))) == ["well", "failing"]
 
 
+def test_an_objective_is_gone_by_whatever_order_was_published():
+    slow, fast = candidate("slow", 500, 490, p50_ms=5000), candidate("fast", 500, 480, place=1, p50_ms=50)
+    cheap = candidate("cheap", 500, 480, place=2, p50_ms=5000)
+    dear = [
+        Candidate(each.target, replace(each.estimate, mean_cost_micros=usd * 1e6))
+        for each, usd in ((slow, 0.5), (fast, 0.5), (cheap, 0.0))
+    ]
+    found = {}
+    for word in ("success", "latency", "cost"):
+        task = Task(type="etl", text="x", objective=word)
+        published = Snapshot(orders={"etl": ("slow", "fast", "cheap")})
+        own = STEADY.rank(task, dear, published, NOW_US, Random(0))
+        of_the_type = replace(published, strategies={"etl": task.objective})
+        assert order(own) == order(STEADY.rank(TASK, dear, of_the_type, NOW_US, Random(0)))
+        assert f"; for {word}" in own.why
+        found[word] = order(own)[0]
+    assert found == {"success": "slow", "latency": "fast", "cost": "cheap"}
+
+
+def test_a_score_is_shown_by_what_is_weighed():
+    task = Task(type="etl", text="x", objective={"success": 1, "cost": 1, "quality": 2})
+    seen = candidate("a", 400, 300)
+    rated = Candidate(seen.target, replace(seen.estimate, quality=0.5, mean_cost_micros=1e4))
+    (only,) = STEADY.rank(task, [rated], Snapshot(), NOW_US, Random(0)).chain
+    # $0.01 is half way, by the logarithm, from $0.0001 to $1.
+    assert only.score == pytest.approx(0.25 * 0.75 + 0.25 * 0.5 + 0.5 * 0.5)
+    assert (only.components["cheapness"], only.components["quality"]) == (pytest.approx(0.5), 0.5)
+
+
 def test_one_success_of_one_does_not_beat_98_of_100():
     trusting = Statistical(min_samples=1, exploration=0.0)
     assert order(rank(trusting, candidate("lucky", 1, 1), candidate("proven", 100, 98, place=1))) == ["proven", "lucky"]

@@ -1,0 +1,1 @@
+"""Planning: constraints, the Pareto frontier, the linear program, its prices and hints; pure."""
