@@ -63,6 +63,8 @@ class Budget:
             raise self._invalid("its name must be one word of letters, digits and _.:/@-")
         if self.hard_micros is None and self.soft_micros is None:
             raise self._invalid("it has no limit; give --limit, --soft, or both")
+        if min(self.hard_micros or 0, self.soft_micros or 0) < 0:
+            raise self._invalid("its limits must not be negative")
         if self.hard_micros is not None and (self.soft_micros or 0) > self.hard_micros:
             raise self._invalid("its soft limit lies above its limit; nobody would ever be told")
         if self.max_age_s < 1:
@@ -87,6 +89,14 @@ class Budget:
     def of_targets(self) -> bool:
         """Whether another target might not be covered by it."""
         return self.adapter is not None or self.target is not None
+
+    def counts_as(self, other: Budget) -> bool:
+        """Whether both count the same spending in the same periods; what they do about it may differ."""
+        return self._counted == other._counted
+
+    @property
+    def _counted(self) -> tuple[object, ...]:
+        return self.period, self.zone, self.adapter, self.target, self.task_type, dict(self.tags)
 
     def label(self, at_us: int) -> str:
         """The name of the period that a time lies in; labels of one budget sort by time.
@@ -148,7 +158,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """The most that an attempt may come to cost, set aside before it begins. Its id is that of the execution."""
+    """The most that an attempt may come to cost, set aside before it begins. Its id is that of the execution.
+
+    Its accounts are those that the store found it to count against when it was made, or when a budget changed since.
+    """
 
     execution_id: str
     process_id: str
@@ -159,22 +172,30 @@ class Reservation:
 
 
 class EntryKind(StrEnum):
-    """`RESERVE` and `RELEASE` of one execution add up to nothing; `CHARGE` and `CORRECT` to what it cost."""
+    """`RESERVE` and `RELEASE` of one execution add up to nothing; `CHARGE` and `CORRECT` to what it cost.
+
+    `CARRY` belongs to no execution: a budget that was made or changed takes over what had been spent until then.
+    """
 
     RESERVE = "reserve"
     RELEASE = "release"
     CHARGE = "charge"
     CORRECT = "correct"
+    CARRY = "carry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One line of the ledger: never changed, never taken back; what was wrong is put right by another line."""
+    """One line of the ledger: never changed, never taken back; what was wrong is put right by another line.
+
+    `of_us` is the time by which it counts: when that began which it is about, however late the line was written.
+    """
 
     id: str
     kind: EntryKind
     execution_id: str
     at_us: int
+    of_us: int
     micros: int
     spender: Spender
     accounts: tuple[Account, ...] = ()

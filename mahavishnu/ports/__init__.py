@@ -2,6 +2,7 @@
 
 from mahavishnu.ports.adapters import Adapter, Call, Discovers, HostsWorkflows, Priced, RunRef, Streams
 from mahavishnu.ports.clock import Clock
+from mahavishnu.ports.facts import Evidence, Fact, Settlement
 from mahavishnu.ports.money import Charge, Cost, Ledger, Queue
 from mahavishnu.ports.policies import Policy
 from mahavishnu.ports.schedules import Scheduler, Upcoming
@@ -9,9 +10,7 @@ from mahavishnu.ports.stores import (
     Aggregates,
     Alerts,
     Claim,
-    Evidence,
     ExecutionQuery,
-    Fact,
     Facts,
     JobRun,
     Jobs,
@@ -20,7 +19,6 @@ from mahavishnu.ports.stores import (
     Keys,
     Presence,
     Retention,
-    Settlement,
     Snapshots,
     Store,
     StoreInfo,

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mahavishnu.model import Daily, Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.model import Daily, Decision, Execution, Outcome, Snapshot, Status, Target
 from mahavishnu.model.alert import Alert, Watch
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
-
-Fact = Decision | Execution | Outcome
-"""What is written: an Execution twice under one id, when it starts (`RUNNING`) and when it has ended."""
-
-Evidence = Execution | Revision
-"""What is folded: executions that ended, and the changes that outcomes made."""
+from mahavishnu.ports.facts import Evidence, Fact, Settlement
+from mahavishnu.ports.money import Ledger, Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +23,6 @@ class Claim:
     decision_id: str
     mine: bool
     over: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """The end of a claimed run: after a success the key answers as long as raw facts are kept, else it is free."""
-
-    key: str
-    decision_id: str
-    succeeded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +39,8 @@ class ExecutionQuery:
 class Facts(Protocol):
     """Append-only truth."""
 
-    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
-        """Returns when all of it is durable, in one transaction, in order. Idempotent by id; never blocks the loop.
+    def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> Awaitable[int]:
+        """Answered when all of it is durable, in one transaction, in order. Idempotent by id; never blocks the loop.
 
         What it returns is the position of the last fact: a snapshot whose cursor has reached it holds all of them.
 
@@ -115,7 +102,10 @@ class Presence(Protocol):
     def process_id(self) -> str: ...
 
     async def reap(self) -> Sequence[Execution]:
-        """End as `LOST` every running execution whose process is gone or let its lease expire; returns them."""
+        """End as `LOST` every running execution whose process is gone or let its lease expire; returns them.
+
+        What those processes had set aside is given back in the same transaction.
+        """
         ...
 
 
@@ -340,7 +330,9 @@ class StoreInfo:
     rows: Mapping[str, int]
 
 
-class Store(Facts, Keys, Presence, Snapshots, Aggregates, Jobs, Retention, Alerts, Targets, Workflows, Protocol):
+class Store(
+    Facts, Keys, Presence, Snapshots, Aggregates, Jobs, Retention, Alerts, Targets, Workflows, Ledger, Queue, Protocol
+):
     """Everything that outlives a process. `RepositoryError` and `InputError` are all that leaves it."""
 
     async def open(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mahavishnu.storage.address import Address, check_file
@@ -33,20 +34,21 @@ class Database:
             check_file(address)
         self.engine = _engine(address)
         self.driver_error = self.engine.dialect.loaded_dbapi.Error
+        self._driver_errors = DriverErrors(self.engine.dialect)
+        self._plain = address.is_sqlite
         self._mark = "?" if address.is_sqlite else "%s"
         # Statements of every transaction, ready for the driver: building them each time would cost more than the disk.
         self.count_on = f"UPDATE counter SET value = value + {self._mark}"  # noqa: S608
         self.inserts = {table.name: self._insert(table) for table in metadata.sorted_tables}
         self.copies = {} if address.is_sqlite else {table.name: self._copy(table) for table in metadata.sorted_tables}
 
-    @contextmanager
-    def driver_errors(self) -> Iterator[None]:
+    def spelt(self, statement: str) -> str:
+        """Plain SQL with :names, as this driver wants it."""
+        return statement if self._plain else _for_psycopg(statement)
+
+    def driver_errors(self) -> DriverErrors:
         """What the driver raises by itself, as SQLAlchemy would have raised it."""
-        try:
-            yield
-        except self.driver_error as error:
-            broken = self.engine.dialect.is_disconnect(error, None, None)
-            raise DBAPIError.instance(None, None, error, self.driver_error, connection_invalidated=broken) from error
+        return self._driver_errors
 
     def connect_to_write(self) -> Connection:
         return self.engine.connect().execution_options(writes=True)
@@ -96,6 +98,26 @@ class Database:
         columns = ", ".join(quote(column.name) for column in table.columns)
         marks = ", ".join(self._mark for _ in table.columns)
         return f"INSERT INTO {quote(table.name)} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+class DriverErrors:
+    """A plain object, because one is entered for every statement; it holds nothing, and may be entered by many."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._driver_error = dialect.loaded_dbapi.Error
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, self._driver_error):
+            broken = self._dialect.is_disconnect(error, None, None)
+            raise DBAPIError.instance(None, None, error, self._driver_error, connection_invalidated=broken) from error
+
+
+@cache
+def _for_psycopg(statement: str) -> str:
+    return re.sub(r":(\w+)", r"%(\1)s", statement)
 
 
 def _engine(address: Address) -> Engine:

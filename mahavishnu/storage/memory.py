@@ -37,13 +37,14 @@ from mahavishnu.storage.memory_facts import (
     position_of,
     settle_key,
 )
+from mahavishnu.storage.memory_money import MemoryMoney, MoneyMemory
 from mahavishnu.storage.presence import lost
 from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 
 URL = "memory:"
 
 
-class MemoryStore(MemoryAlerts):
+class MemoryStore(MemoryAlerts, MemoryMoney):
     """Keeps nothing once its Memory is gone. What is read back is a copy, as it would be from a database."""
 
     def __init__(self, clock: Clock, memory: Memory | None = None) -> None:
@@ -72,6 +73,10 @@ class MemoryStore(MemoryAlerts):
             "targets": len(kept.targets),
             "switches": len(kept.switches),
             "workflow_starts": len(kept.workflows.starts),
+            "budgets": len(kept.money.standings),
+            "reservations": len(kept.money.reservations),
+            "ledger_entries": len(kept.money.entries),
+            "queued_tasks": len(kept.money.queue),
         }
         return StoreInfo(url=URL, schema="none", detail={"durable": "no"}, rows=rows)
 
@@ -159,6 +164,7 @@ class MemoryStore(MemoryAlerts):
             if start.id not in kept.ends and start.process_id not in kept.processes
         ]
         await self.record(gone)
+        kept.money.give_up(kept.processes.__contains__, now_us)
         return gone
 
     # -- what may change -----------------------------------------------------------------------------------------------
@@ -274,6 +280,9 @@ class MemoryStore(MemoryAlerts):
 
     def _kept_alerts(self) -> AlertMemory:
         return self._ready().alerts
+
+    def _kept_money(self) -> MoneyMemory:
+        return self._ready().money
 
     def _ready(self) -> Memory:
         if self._process_id not in self._all.processes:

@@ -13,6 +13,7 @@ from mahavishnu.ports import Evidence, ExecutionQuery, Fact, Settlement
 from mahavishnu.storage.keys import Holding
 from mahavishnu.storage.memory_aggregates import AggregateMemory, JobMemory
 from mahavishnu.storage.memory_alerts import AlertMemory
+from mahavishnu.storage.memory_money import MoneyMemory
 from mahavishnu.storage.memory_workflows import WorkflowMemory
 from mahavishnu.storage.recording import unknown_decision
 from mahavishnu.storage.revising import revise, still_running
@@ -51,6 +52,7 @@ class Memory:
     switches: dict[str, bool] = field(default_factory=dict)
     workflows: WorkflowMemory = field(default_factory=WorkflowMemory)
     alerts: AlertMemory = field(default_factory=AlertMemory)
+    money: MoneyMemory = field(default_factory=MoneyMemory)
 
 
 def add_fact(kept: Memory, fact: Fact, undo: list[Callable[[], object]]) -> None:

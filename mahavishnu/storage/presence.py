@@ -15,8 +15,9 @@ from sqlalchemy import Connection, bindparam, delete, exists, select, text, upda
 
 from mahavishnu.model import Execution, Status
 from mahavishnu.ports import Clock
+from mahavishnu.storage.accounts import give_up
 from mahavishnu.storage.rows import end_row, escaped, running_of, unescaped
-from mahavishnu.storage.tables import announcements, executions, processes, starts
+from mahavishnu.storage.tables import announcements, executions, processes, reservations, starts
 from mahavishnu.storage.transaction import IN_LIST, Transaction
 
 _RENEW = text(
@@ -33,6 +34,7 @@ _LEFT_RUNNING = (
     .where(starts.c.process_id == bindparam("id_"), ~exists().where(executions.c.id == starts.c.id))
     .order_by(starts.c.position)
 )
+_PAID_FOR = select(reservations.c.execution_id).where(reservations.c.process_id == bindparam("id_"))
 _ENDED_AMONG = select(executions.c.id).where(executions.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -134,11 +136,14 @@ class Lease:
 
 
 class Remains:
-    """The processes that are gone, and what they left running."""
+    """The processes that are gone, what they left running, and the executions that they had set money aside for."""
 
-    def __init__(self, gone: Sequence[tuple[str, int]], running: Sequence[tuple[Execution, str]]) -> None:
+    def __init__(
+        self, gone: Sequence[tuple[str, int]], running: Sequence[tuple[Execution, str]], paid_for: Sequence[str]
+    ) -> None:
         self._gone = gone
         self._running = running
+        self._paid_for = paid_for
 
     @property
     def empty(self) -> bool:
@@ -146,14 +151,15 @@ class Remains:
 
     @property
     def facts(self) -> int:
-        return len(self._running)
+        return len(self._running) + len(self._paid_for)
 
     def bury(self, transaction: Transaction, now_us: int) -> list[Execution]:
-        """End what still runs as lost; returns those that had no end until now."""
+        """End what still runs as lost, and give back what was set aside; returns those that had no end until now."""
         ended = self._ended(transaction)
         ends = [lost(start, whose, now_us) for start, whose in self._running if start.id not in ended]
         for end in ends:
             transaction.add(executions, end_row(transaction.position(), end))
+        give_up(transaction, self._paid_for, now_us)
         for process_id, lease_until_us in self._gone:
             transaction.change(_BURY, {"id_": process_id, "lease": lease_until_us})
         return ends
@@ -172,7 +178,8 @@ def remains(connection: Connection, census: Census) -> Remains:
         for row in gone
         for *start, run_id in connection.execute(_LEFT_RUNNING, {"id_": row.id}).all()
     ]
-    return Remains([(row.id, row.lease_until_us) for row in gone], running)
+    paid_for = [id_ for row in gone for (id_,) in connection.execute(_PAID_FOR, {"id_": row.id}).all()]
+    return Remains([(row.id, row.lease_until_us) for row in gone], running, paid_for)
 
 
 def lost(start: Execution, whose: str, now_us: int) -> Execution:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -35,7 +35,9 @@ from mahavishnu.storage.alerts import SqlAlerts
 from mahavishnu.storage.database import READERS, Database
 from mahavishnu.storage.keys import claim_key, holder_of
 from mahavishnu.storage.lake import Lake
+from mahavishnu.storage.ledger import SqlLedger
 from mahavishnu.storage.presence import Census, Lease, remains
+from mahavishnu.storage.queue import SqlQueue
 from mahavishnu.storage.recording import Search, begun_before, record_facts
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.trouble import unavailable
@@ -47,7 +49,7 @@ PAGE = 250
 """Facts read at once, each of which may hold a large value; between two pages nothing is held."""
 
 
-class SqlStore(SqlAlerts):
+class SqlStore(SqlAlerts, SqlLedger, SqlQueue):
     """Everything is written by one thread and read by a few others: the event loop is never kept waiting.
 
     May be used from several event loops at once. Each object is a presence of its own, also two of one process.
@@ -112,13 +114,21 @@ class SqlStore(SqlAlerts):
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
-    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
-        facts, access = tuple(facts), self._ready()
+    def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> Awaitable[int]:
+        access = self._opened
+        if access is None:
+            return self._refused()
+        work = partial(self._written, access, tuple(facts), settle)
+        return access.writer.submit(work, facts=len(facts))
 
-        def work(transaction: Transaction) -> int:
-            return record_facts(transaction, facts, settle, partial(self._search_for, access))
+    async def _refused(self) -> int:
+        """Raised to whoever awaits it, as by every other method, and not to whoever calls."""
+        raise self._closed()
 
-        return await access.writer.submit(work, facts=len(facts))
+    def _written(
+        self, access: Access, facts: Sequence[Fact], settle: Settlement | None, transaction: Transaction
+    ) -> int:
+        return record_facts(transaction, facts, settle, partial(self._search_for, access))
 
     async def newest(self) -> int:
         return await self._read(reads.newest_position)
@@ -294,6 +304,9 @@ class SqlStore(SqlAlerts):
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await self._ready().read(query)
 
+    def _recording(self, facts: Sequence[Fact], settle: Settlement | None) -> Work[int]:
+        return partial(self._written, self._ready(), tuple(facts), settle)
+
     def _search_for(self, access: Access, facts: Sequence[Fact]) -> Search | None:
         """What finds those of them that are in the lake already; None where none is old enough to be."""
         yesterday_us = self._clock.now_us() - DAY_US
@@ -308,8 +321,11 @@ class SqlStore(SqlAlerts):
 
     def _ready(self) -> Access:
         if self._opened is None:
-            raise StoreUnavailable(url=shown_url(self._url), problem="it is not open; await its open() first")
+            raise self._closed()
         return self._opened
+
+    def _closed(self) -> StoreUnavailable:
+        return StoreUnavailable(url=shown_url(self._url), problem="it is not open; await its open() first")
 
     def _connect(self, prepare: Callable[[Database], None]) -> Database:
         address = parse(self._url)

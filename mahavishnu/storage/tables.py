@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, SmallInteger, Table, Text
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration: what an open store must be at."""
 
 VERSION_TABLE = "mahavishnu_schema"
@@ -303,8 +303,84 @@ alerts = Table(
     _maybe_whole("acknowledged_at_us"),
     _maybe_whole("resolved_at_us"),
     _maybe_text("told"),
+    _maybe_text("about"),
     Index("alerts_by_status", "status"),
 )
 
 watch = Table("watch", metadata, _whole("revision"), _whole("cursor"), _text("state"))
 """One row, once somebody has watched: what was seen up to the cursor."""
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("body"),
+    _maybe_whole("hard_micros"),
+    _whole("since"),
+    _text("label"),
+)
+"""`since` is the position from which on each counts by its accounts: what its period `label` had until then was carried
+over.
+"""
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("budget", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    _whole("spent"),
+    _whole("reserved"),
+)
+"""What the entries of each account add up to: kept beside them, so that asking for room is asking one row."""
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    _text("process_id"),
+    _whole("at_us"),
+    _whole("micros"),
+    _text("adapter"),
+    _text("target"),
+    _text("task_type"),
+    _text("tags"),
+    _text("accounts"),
+)
+"""The live ones."""
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    _position(),
+    _text("execution_id"),
+    _text("kind"),
+    _whole("n"),
+    _whole("at_us"),
+    _whole("of_us"),
+    _whole("micros"),
+    _text("adapter"),
+    _text("target"),
+    _text("task_type"),
+    _text("tags"),
+    _text("accounts"),
+    _text("note"),
+    Index("ledger_entries_by_execution", "execution_id", "kind", "n", unique=True),
+    Index("ledger_entries_by_time", "of_us"),
+)
+"""Only ever added to. `n` is 0 for the one entry of its kind that every execution has, else the entry's position."""
+
+queued_tasks = Table(
+    "queued_tasks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("budget"),
+    _text("task"),
+    _whole("queued_at_us"),
+    _whole("expires_at_us"),
+    _maybe_text("policy"),
+    _text("status"),
+    _maybe_text("decision_id"),
+    _maybe_whole("ended_at_us"),
+    _text("note"),
+    Index("queued_tasks_by_status", "status", "id"),
+)

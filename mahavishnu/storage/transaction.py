@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Table
@@ -24,7 +24,8 @@ class Transaction:
     """Numbers `facts` facts and writes them.
 
     It begins by taking the counter's row, so that writing transactions of all processes come one after the other:
-    whatever is read here still holds when this commits, and positions are in the order of commit.
+    whatever is read here still holds when this commits, and positions are in the order of commit. Who cannot say
+    beforehand how many facts there will be may ask for more positions than that.
     """
 
     def __init__(self, connection: Connection, database: Database, facts: int) -> None:
@@ -39,9 +40,14 @@ class Transaction:
             self._cursor.execute(READ_COUNTER)
             (newest,) = self._cursor.fetchone() or (0,)
         self._next: int = newest - facts
+        self._newest: int = newest
 
     def position(self) -> int:
         self._next += 1
+        if self._next > self._newest:
+            self._newest += 1
+            with self._database.driver_errors():
+                self._cursor.execute(self._database.count_on, (1,))
         return self._next
 
     def add(self, table: Table, row: Row) -> None:
@@ -81,6 +87,24 @@ class Transaction:
     def change(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
         """Run a statement that changes rows; returns how many. Rows that were only added are not seen by it."""
         return self._connection.execute(statement, parameters or {}).rowcount
+
+    def put(self, table: Table, row: Row) -> bool:
+        """Append a row at once; False where its key is there already. Rows that were only added are not seen by it."""
+        with self._database.driver_errors():
+            self._cursor.execute(self._database.inserts[table.name], row)
+        return self._cursor.rowcount == 1
+
+    def run(self, statement: str, parameters: Mapping[str, Any]) -> int:
+        """`change` for what is done many times a second: in plain SQL, with :names, and by the driver itself."""
+        with self._database.driver_errors():
+            self._cursor.execute(self._database.spelt(statement), parameters)
+        return self._cursor.rowcount
+
+    def look(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
+        """`find` for what is asked many times a second. Rows that were only added are not seen by it."""
+        with self._database.driver_errors():
+            self._cursor.execute(self._database.spelt(statement), parameters or {})
+            return self._cursor.fetchall()
 
     def change_many(self, statement: Executable, parameters: Sequence[dict[str, Any]]) -> None:
         """Run a statement once for each of these; nothing where there are none."""

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -31,14 +30,11 @@ PATIENCE_S = 5.0
 """How long a broken connection is tried again before those who wait are told."""
 
 
-@dataclass(slots=True)
-class _Job:
-    work: Work[Any]
-    facts: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: MahavishnuError | None = None
+_Job = tuple[Work[Any], int, asyncio.Future[Any]]
+"""What is to be done, how many facts it numbers, and who waits for it. A plain tuple: whoever records pays for it."""
+
+_Answer = tuple[asyncio.Future[Any], Any, MahavishnuError | None]
+"""Who waits, and what for: a result or an error."""
 
 
 class Writer:
@@ -52,6 +48,7 @@ class Writer:
         self._database = database
         self._lease = lease
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._put = self._queue.put
         self._connection: Connection | None = None
         self._gone = False
         self._thread = threading.Thread(target=self._run, name="mahavishnu-writer", daemon=True)
@@ -64,16 +61,15 @@ class Writer:
 
         A future and no coroutine: this is what recording costs whoever records.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(work, facts, loop, future))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._put((work, facts, future))
         if self._gone:
             self._turn_away()
         return future
 
     def stop(self) -> None:
         """Write what is waiting, and end the thread. Blocks; safe to call twice."""
-        self._queue.put(None)
+        self._put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -82,8 +78,7 @@ class Writer:
         try:
             while going:
                 batch, going = self._take()
-                self._write(batch)
-                _answer(batch)
+                _answer(self._write(batch))
                 batch = []
         finally:
             # Also after a fault of our own: nobody may be left waiting for a thread that has ended.
@@ -106,22 +101,17 @@ class Writer:
             return batch, True
         return batch, job is not None
 
-    def _write(self, batch: Sequence[_Job]) -> None:
+    def _write(self, batch: Sequence[_Job]) -> list[_Answer]:
         """Every job's answer. Where a batch fails for the sake of one job, each has a transaction of its own."""
         try:
-            self._commit_patiently(batch)
+            results = self._commit_patiently(batch)
         except (SQLAlchemyError, MahavishnuError, *CANNOT_BE_WRITTEN) as error:
             if len(batch) > 1 and not strikes_everybody(error):
-                self._write_apart(batch)
-            else:
-                for job in batch:
-                    job.error = self._told(error)
+                return [answer for job in batch for answer in self._write([job])]
+            return [(future, None, self._told(error)) for _, _, future in batch]
+        return [(future, result, None) for (_, _, future), result in zip(batch, results, strict=True)]
 
-    def _write_apart(self, batch: Iterable[_Job]) -> None:
-        for job in batch:
-            self._write([job])
-
-    def _commit_patiently(self, batch: Sequence[_Job]) -> None:
+    def _commit_patiently(self, batch: Sequence[_Job]) -> list[Any]:
         """Everything is idempotent by its id, so that a batch whose commit may or may not have arrived is repeated."""
         until = time.monotonic() + PATIENCE_S
         wait_s = 0.05
@@ -135,21 +125,21 @@ class Writer:
             time.sleep(wait_s)
             wait_s = min(wait_s * 2, 1.0)
 
-    def _commit(self, batch: Sequence[_Job]) -> None:
+    def _commit(self, batch: Sequence[_Job]) -> list[Any]:
         due_us = self._lease.due_us()
         if not batch and due_us is None:
-            return
+            return []
         if self._connection is None:
             self._connection = self._database.connect_to_write()
         with self._connection.begin():
-            transaction = Transaction(self._connection, self._database, sum(job.facts for job in batch))
+            transaction = Transaction(self._connection, self._database, sum(facts for _, facts, _ in batch))
             if due_us is not None:
                 self._lease.renew(transaction, due_us)
-            for job in batch:
-                job.result = job.work(transaction)
+            results = [work(transaction) for work, _, _ in batch]
             transaction.flush()
         if due_us is not None:
             self._lease.renewed(due_us)
+        return results
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -176,27 +166,26 @@ class Writer:
                     self._refuse([job])
 
     def _refuse(self, batch: Iterable[_Job]) -> None:
-        for job in batch:
-            job.error = self._database.address.unavailable("it was closed; open it again")
-        _answer(batch)
+        address = self._database.address
+        _answer((future, None, address.unavailable("it was closed; open it again")) for _, _, future in batch)
 
 
-def _answer(batch: Iterable[_Job]) -> None:
+def _answer(answers: Iterable[_Answer]) -> None:
     """Wake those who wait: one call for each event loop, however many of its tasks wait."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in batch:
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, jobs in by_loop.items():
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for each in answers:
+        by_loop.setdefault(each[0].get_loop(), []).append(each)
+    for loop, some in by_loop.items():
         # A loop that has been closed since has nobody left who waits.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_resolve, jobs)
+            loop.call_soon_threadsafe(_resolve, some)
 
 
-def _resolve(jobs: Iterable[_Job]) -> None:
-    for job in jobs:
-        if job.future.done():
+def _resolve(answers: Iterable[_Answer]) -> None:
+    for future, result, error in answers:
+        if future.done():
             continue
-        if job.error is None:
-            job.future.set_result(job.result)
+        if error is None:
+            future.set_result(result)
         else:
-            job.future.set_exception(job.error)
+            future.set_exception(error)

@@ -7,20 +7,24 @@ from decimal import Decimal
 from typing import Any
 
 from mahavishnu.model import (
+    Account,
     Considered,
     CostModel,
     Decision,
     Execution,
     Micros,
     Outcome,
+    Reservation,
     Scorecard,
     Snapshot,
+    Spender,
     Status,
     Target,
     Task,
     Usage,
 )
-from mahavishnu.ports import Clock
+from mahavishnu.model.queued import QueuedTask
+from mahavishnu.ports import Charge, Clock
 
 ODD_TEXT = "naïve “quotes” \" \\ 😀 \x00 \ud800 \u2028 %s ? :name '; DROP TABLE decisions; --\n\t"
 """What text columns, drivers and encodings stumble over, half a surrogate pair and a NUL among it."""
@@ -30,6 +34,10 @@ ODD_VALUE: dict[str, Any] = {
     "long": "x" * 1_000_000,
     "deep": [[[[[{"a": {"b": {"c": [ODD_TEXT]}}}]]]]],
 }
+
+
+def spender(start: Execution, **tags: str) -> Spender:
+    return Spender(adapter=start.adapter, target=start.target, task_type=start.task_type, tags=tags)
 
 
 class Samples:
@@ -196,6 +204,31 @@ class Samples:
         )
         cards = {("a", "etl"): card, ("b", "etl"): Scorecard(target="b", task_type="etl")}
         return Snapshot(version=version, cursor=7, published_at_us=self._clock.now_us(), scorecards=cards)
+
+    def reservation(self, start: Execution, micros: int, **tags: str) -> Reservation:
+        """What a run may cost, by a caller who knows of some budget that covers it."""
+        return Reservation(
+            execution_id=start.id,
+            process_id=start.process_id,
+            at_us=start.started_at_us,
+            micros=Micros(micros),
+            spender=spender(start, **tags),
+            accounts=(Account(budget="some", label="total"),),
+        )
+
+    def charge(self, start: Execution, micros: int, at_us: int | None = None, **tags: str) -> Charge:
+        at_us = self._clock.now_us() if at_us is None else at_us
+        return Charge(execution_id=start.id, at_us=at_us, micros=Micros(micros), spender=spender(start, **tags))
+
+    def queued(self, task: Task | None = None) -> QueuedTask:
+        now_us = self._clock.now_us()
+        return QueuedTask(
+            id=self.new_id(),
+            budget="some",
+            task=task or Task(type="etl", text="load it"),
+            queued_at_us=now_us,
+            expires_at_us=now_us + 60_000_000,
+        )
 
     def target(self, name: str = "a") -> Target:
         return Target(

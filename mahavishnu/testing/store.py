@@ -10,7 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mahavishnu.testing.promises import aggregates, alerts, catalogue, facts, keys, outcomes, presence, workflows
+from mahavishnu.testing.promises import (
+    aggregates,
+    alerts,
+    budgets,
+    catalogue,
+    facts,
+    keys,
+    ledger,
+    outcomes,
+    presence,
+    queue,
+    workflows,
+)
 from mahavishnu.testing.promises.places import Opener, Promise
 
 __all__ = ["STORE_PROMISES", "Opener", "Promise"]
@@ -24,4 +36,7 @@ STORE_PROMISES: Sequence[Promise] = (
     *workflows.PROMISES,
     *aggregates.PROMISES,
     *alerts.PROMISES,
+    *ledger.PROMISES,
+    *budgets.PROMISES,
+    *queue.PROMISES,
 )

@@ -88,7 +88,7 @@ async def closing_writes_what_waits_and_may_be_done_twice(opener: Opener) -> Non
     make = samples()
     store = await opener()
     decisions = [make.decision() for _ in range(50)]
-    waiting = [asyncio.create_task(store.record([decision])) for decision in decisions]
+    waiting = [asyncio.ensure_future(store.record([decision])) for decision in decisions]
     await asyncio.sleep(0)
     await store.close()
     await asyncio.gather(*waiting)

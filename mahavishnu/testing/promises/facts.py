@@ -180,7 +180,7 @@ async def what_was_handed_over_is_written_even_if_the_caller_is_cancelled(opener
     make = samples()
     async with opened(opener) as store:
         decisions = [make.decision() for _ in range(30)]
-        tasks = [asyncio.create_task(store.record([decision])) for decision in decisions]
+        tasks = [asyncio.ensure_future(store.record([decision])) for decision in decisions]
         await asyncio.sleep(0)
         for task in tasks[::2]:
             task.cancel()

@@ -96,7 +96,11 @@ def test_a_loop_that_ended_while_it_waited_harms_nobody(tmp_path):
         assert not any(each.cancelled() for each in waiting)
 
     asyncio.run(hand_over_and_leave())
-    asyncio.run(store.record([make.decision()]))
+
+    async def hand_over() -> None:
+        await store.record([make.decision()])
+
+    asyncio.run(hand_over())
     assert len(asyncio.run(store.decisions(99))) == 51
     asyncio.run(store.close())
 
