@@ -17,6 +17,7 @@ from mahavishnu.plugins import available_policies, load_adapter, load_policy, ma
 from mahavishnu.ports import Adapter, Policy, Store
 from mahavishnu.settings import EvidenceSettings, Settings, load_settings
 from mahavishnu.storage import open_store
+from mahavishnu.storage.spool import spool_of
 
 LONG_TAIL = 5_000
 """Facts after the newest snapshot from which on opening publishes a new one, for the next start to begin from."""
@@ -65,6 +66,7 @@ async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] 
             stack.push_async_callback(adapter.close)
         policies = _load_policies(settings)
         orchestrator = UnifiedOrchestrator(store, loaded, absent, policies, scoring_of(settings), clock, settings)
+        orchestrator.collector.spool_into(spool_of(settings.store.url, store.process_id, settings.store.spool))
         await stack.enter_async_context(orchestrator)
         if orchestrator.tail >= LONG_TAIL:
             await fold(store, clock, settings.evidence)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from mahavishnu.engine.evidence import EvidenceBook
 from mahavishnu.engine.pool import Pool
+from mahavishnu.engine.purse import Purse, worst_case
 from mahavishnu.engine.roster import Roster
 from mahavishnu.model import Candidate, Estimate, Health, Target, Task
+from mahavishnu.planning.constraints import Failing, Relaxation, failing, relaxation
 
-ENOUGH_FOR_SLA = 20
-"""Successes below which an observed p95 says too little to keep a target out."""
+MOST_GATES = 1_000
+"""Task types that are remembered at once. Generalists take whatever type is asked for, so there may be any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +34,46 @@ class Applicant:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`next_at` is when the first of the resting ones may be tried again; None where waiting would not help."""
+    """`next_at` is when the first of the resting ones may be tried again; None where waiting would not help.
+
+    `short`: somebody was kept out because a budget, as it was last read, had no room. `relaxation` is the least that
+    the task would have to demand less of for somebody to be admitted, where nobody was.
+    """
 
     candidates: Sequence[Candidate]
     why_not: Mapping[str, str]
     next_at: float | None
+    short: bool = False
+    relaxation: Relaxation | None = None
+
+
+class Gates:
+    """A gate for each task type that was asked for lately."""
+
+    def __init__(self, roster: Roster, book: EvidenceBook, purse: Purse) -> None:
+        self._roster = roster
+        self._book = book
+        self._purse = purse
+        self._gates: dict[str, Gate] = {}
+
+    def admit(self, task: Task, now_s: float) -> Admission:
+        gate = self._gates.get(task.type)
+        if gate is None:
+            if len(self._gates) >= MOST_GATES:
+                del self._gates[next(iter(self._gates))]
+            gate = self._gates[task.type] = Gate(task.type, self._roster, self._book, self._purse)
+        return gate.admit(task, now_s)
 
 
 class Gate:
     """Admits to tasks of one type. What it found out stands until a target, its health or its evidence changes."""
 
-    def __init__(self, task_type: str, roster: Roster, book: EvidenceBook) -> None:
+    def __init__(self, task_type: str, roster: Roster, book: EvidenceBook, purse: Purse) -> None:
         self._task_type = task_type
         self._roster = roster
         self._book = book
+        self._purse = purse
+        self._unbounded = False
         self._pool = Pool()
         self._places: dict[str, int] = {}
         self._version: int | None = None
@@ -54,9 +82,10 @@ class Gate:
     def admit(self, task: Task, now_s: float) -> Admission:
         """Filter, before anything is ranked: what is not admitted never competes, also when it is the only one."""
         self._look(now_s)
-        if not self._uneasy and not _is_choosy(task):
+        paid_for = self._purse.may_bar(unbounded=self._unbounded)
+        if not self._uneasy and not paid_for and not _is_choosy(task):
             return Admission(self._pool.everybody(), {}, None)
-        return self._pick(task, now_s)
+        return self._pick(task, now_s, paid_for=paid_for)
 
     def _look(self, now_s: float) -> None:
         """See who there is and what is known of them by now, as far as anything may have changed."""
@@ -69,6 +98,7 @@ class Gate:
             if targets != list(pool.targets):
                 news = set()
                 pool.set_up(targets, [estimate(each.name, task_type) for each in targets])
+                self._unbounded = any(worst_case(each, 0) is None for each in targets)
             self._uneasy = list(range(len(targets)))
         if self._uneasy:
             self._uneasy = [place for place in self._uneasy if not self._is_at_ease(pool.targets[place], now_s)]
@@ -83,26 +113,36 @@ class Gate:
         name, roster = target.name, self._roster
         return roster.enabled(name) and roster.health(name).can_run and roster.breaker(name).at_ease(now_s)
 
-    def _pick(self, task: Task, now_s: float) -> Admission:
+    def _pick(self, task: Task, now_s: float, *, paid_for: bool) -> Admission:
         barred: set[int] = set()
+        broken: dict[str, tuple[Failing, ...]] = {}
+        short = False
         why_not: dict[str, str] = {}
         next_at: float | None = None
-        asked = range(len(self._pool.targets)) if _is_choosy(task) else self._uneasy
+        asked = range(len(self._pool.targets)) if paid_for or _is_choosy(task) else self._uneasy
         for place in asked:
             target = self._pool.targets[place]
             applicant = self._applicant(task, target, self._pool.estimates[place], now_s)
             reason = _barred(task, applicant)
+            if reason is None and (breaks := failing(task, applicant.estimate)):
+                reason = "; ".join(map(str, breaks))
+                if applicant.rests is None:
+                    broken[target.name] = breaks
             if reason is None and applicant.rests is not None:
                 reason = applicant.rests
                 if applicant.rests_until is not None:
                     next_at = applicant.rests_until if next_at is None else min(next_at, applicant.rests_until)
+            if reason is None and paid_for:
+                reason = self._purse.bars(task, target)
+                short = short or reason is not None
             if reason is not None:
                 barred.add(place)
                 why_not[target.name] = reason
         if task.target is not None and all(each.name != task.target for each in self._pool.targets):
             why_not[task.target] = _takes_others(task, self._roster.target(task.target))
         admitted = tuple(place for place in range(len(self._pool.targets)) if place not in barred)
-        return Admission(self._pool.part(admitted), why_not, next_at)
+        least = None if admitted else relaxation(broken)
+        return Admission(self._pool.part(admitted), why_not, next_at, short, least)
 
     def _applicant(self, task: Task, target: Target, seen: Estimate, now_s: float) -> Applicant:
         breaker = self._roster.breaker(target.name)
@@ -120,7 +160,15 @@ class Gate:
 
 def _is_choosy(task: Task) -> bool:
     """Whether it asks for more than its type."""
-    return task.target is not None or bool(task.exclude) or bool(task.capabilities) or task.max_latency_ms is not None
+    demands = (
+        task.target,
+        task.max_latency_ms,
+        task.max_cost_usd,
+        task.min_success_rate,
+        task.min_quality,
+        task.deadline_ms,
+    )
+    return bool(task.exclude or task.capabilities) or any(each is not None for each in demands)
 
 
 def _differ(target: Target, before: Target) -> bool:
@@ -146,12 +194,4 @@ def _barred(task: Task, each: Applicant) -> str | None:
         return f"cannot {', '.join(sorted(missing))}"
     if not each.health.can_run:
         return f"{each.health.status}: {each.health.detail or 'no detail given'}"
-    return _too_slow(task, each.estimate)
-
-
-def _too_slow(task: Task, seen: Estimate) -> str | None:
-    if task.max_latency_ms is None or seen.p95_ms is None or seen.successes < ENOUGH_FOR_SLA:
-        return None
-    if seen.p95_ms <= task.max_latency_ms:
-        return None
-    return f"p95 {seen.p95_ms:.0f} ms is above the task's max_latency_ms {task.max_latency_ms} (n={seen.successes})"
+    return None

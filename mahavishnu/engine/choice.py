@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from random import Random
 from typing import overload
 
-from mahavishnu.engine.admission import Admission, Gate
+from mahavishnu.engine.admission import Admission, Gates
 from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.engine.roster import Roster
 from mahavishnu.errors import UnknownName
 from mahavishnu.model import Considered, Decision, Ranked, Ranking, Task
 from mahavishnu.ports import Clock, Policy
 
-MOST_GATES = 1_000
-"""Task types that are remembered at once. Generalists take whatever type is asked for, so there may be any number."""
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A decision, the chain behind it, and (where nothing is eligible) when waiting might help."""
+    """A decision, the chain behind it, and (where nothing is eligible) when waiting might help.
+
+    `short`: somebody was kept out because a budget, as it was last read, had no room.
+    """
 
     decision: Decision
     chain: Sequence[Ranked]
     next_at: float | None
+    short: bool = False
 
 
 class Chooser:
@@ -33,14 +33,14 @@ class Chooser:
 
     def __init__(
         self,
-        roster: Roster,
+        gates: Gates,
         book: EvidenceBook,
         policies: Mapping[str, Policy],
         default_policy: str,
         clock: Clock,
         process_id: str,
     ) -> None:
-        self._roster = roster
+        self._gates = gates
         self._book = book
         self._policies = policies
         self._versions = {name: policy.version for name, policy in policies.items()}
@@ -48,7 +48,6 @@ class Chooser:
         self._clock = clock
         self._process_id = process_id
         self._seeds = Random()
-        self._gates: dict[str, Gate] = {}
 
     def check_policy(self, name: str | None) -> None:
         if name is not None and name not in self._policies:
@@ -56,10 +55,10 @@ class Chooser:
 
     def choose(self, task: Task, decision_id: str, policy: str | None = None, seed: int | None = None) -> Choice:
         began = time.perf_counter_ns()
-        ruling = self._policies[policy or self._default_policy]
         snapshot = self._book.snapshot()
         now_us = self._clock.now_us()
-        admission = self._gate(task.type).admit(task, self._clock.monotonic_s())
+        ruling = self._policies[policy or self._default_policy]
+        admission = self._gates.admit(task, self._clock.monotonic_s())
         seed = self._seeds.getrandbits(63) if seed is None else seed
         ranking = None
         if len(admission.candidates):
@@ -81,15 +80,8 @@ class Chooser:
             seed=seed,
             overhead_us=(time.perf_counter_ns() - began) // 1000,
         )
-        return Choice(decision, Chain(ranking, len(admission.candidates)) if ranking else (), admission.next_at)
-
-    def _gate(self, task_type: str) -> Gate:
-        gate = self._gates.get(task_type)
-        if gate is None:
-            if len(self._gates) >= MOST_GATES:
-                del self._gates[next(iter(self._gates))]
-            gate = self._gates[task_type] = Gate(task_type, self._roster, self._book)
-        return gate
+        chain = Chain(ranking, len(admission.candidates)) if ranking else ()
+        return Choice(decision, chain, admission.next_at, admission.short)
 
 
 class Chain(Sequence[Ranked]):
@@ -180,5 +172,14 @@ def _considered(chain: tuple[Ranked, ...], admission: Admission) -> tuple[Consid
         )
         for each in chain
     )
-    barred = tuple(Considered(target=name, eligible=False, why_not=why) for name, why in admission.why_not.items())
+    least = admission.relaxation
+    barred = tuple(
+        Considered(
+            target=name,
+            eligible=False,
+            why_not=why,
+            note=str(least) if least is not None and least.target == name else "",
+        )
+        for name, why in admission.why_not.items()
+    )
     return ranked + barred

@@ -5,20 +5,30 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from mahavishnu.errors import InputError, did_you_mean
+from mahavishnu.model.objective import Objective
 from mahavishnu.model.workflow import Step, Workflow, invalid_workflow
 from mahavishnu.settings import nearest, told
+from mahavishnu.settings.tables import Usd
 
 
 def _names(given: object) -> object:
     """A list of names, which is all that TOML and JSON have for it."""
     plain = isinstance(given, list) and all(isinstance(each, str) for each in given)
     return frozenset(given) if plain and isinstance(given, list) else given
+
+
+def _objective(given: object) -> object:
+    """A word or a table of weights; which of them can be meant, a task says."""
+    if isinstance(given, str | dict):
+        return given
+    raise ValueError("must be a word such as latency, or weights such as { success = 3, cost = 1 }")
 
 
 class _Table(BaseModel):
@@ -34,6 +44,10 @@ class _StepTable(_Table):
     target: str | None = None
     exclude: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
     max_latency_ms: int | None = None
+    max_cost_usd: Usd | None = None
+    min_success_rate: float | None = None
+    min_quality: float | None = None
+    objective: Annotated[Any, BeforeValidator(_objective)] = None
     deadline_ms: int | None = None
     repeatable: bool = True
 
@@ -102,6 +116,10 @@ def _plain(value: Any) -> Any:
             return list(value)
         case Mapping():
             return dict(value)
+        case Decimal():
+            return f"{value:f}"
+        case Objective():
+            return {name: weight for name, weight in value.weights.items() if weight}
         case _:
             return value
 

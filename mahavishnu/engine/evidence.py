@@ -40,9 +40,10 @@ def stat_of(card: Scorecard, scoring: Scoring) -> Stat:
 class EvidenceBook:
     """Scorecards in memory, kept true.
 
-    This process's own executions are folded by `fold` the moment they are durable. Everything else comes from the
-    store's stream of facts, which leaves our own out: each is counted once, whichever comes first. When somebody has
-    published a newer snapshot, all is begun anew from that one; what was known goes on being used until then.
+    This process's own executions are folded by `fold` the moment they are durable, or by `presume` while the store is
+    down. Everything else comes from the store's stream of facts, which leaves our own out: each is counted once,
+    whichever comes first. When somebody has published a newer snapshot, all is begun anew from that one; what was known
+    goes on being used until then.
     """
 
     def __init__(self, store: Store, scoring: Scoring) -> None:
@@ -55,8 +56,11 @@ class EvidenceBook:
         self._cursor = 0
         self._own_upto = 0
         """Our own executions up to here were read from the store, when the newest snapshot was taken up."""
-        self._meanwhile: list[tuple[float, Execution]] | None = None
+        self._meanwhile: list[tuple[int, Execution]] | None = None
         """Our own executions since reading began for a newer snapshot; None while none is being taken up."""
+        self._presumed: dict[str, Execution] = {}
+        """Our own executions that are counted, though nobody knows yet where they stand in the store."""
+        self._doubled = False
         self._reading = asyncio.Lock()
 
     async def load(self) -> int:
@@ -67,7 +71,7 @@ class EvidenceBook:
     async def refresh(self) -> int:
         """Take up what others have published and written since; returns how many facts had to be folded."""
         async with self._reading:
-            if await self._store.newest_version() != self._published.version:
+            if self._doubled or await self._store.newest_version() != self._published.version:
                 return await self._take_up(await self._store.latest())
             newest = await self._store.newest()
             folded = 0
@@ -78,13 +82,29 @@ class EvidenceBook:
             self._cursor = newest
             return folded
 
-    def fold(self, execution: Execution, position: float) -> None:
-        """Count one of our own executions, once it is durable, by its position: infinity where nobody heard it."""
+    def fold(self, execution: Execution, position: int) -> None:
+        """Count one of our own executions, once it is durable, by its position."""
         if position <= self._own_upto:
             return
         if self._meanwhile is not None:
             self._meanwhile.append((position, execution))
         self._add(execution)
+
+    def presume(self, execution: Execution) -> None:
+        """Count one of our own executions that the store does not have yet; `confirm` follows once it does."""
+        self._presumed[execution.id] = execution
+        self._add(execution)
+
+    def confirm(self, execution: Execution, position: int) -> None:
+        """One that was presumed is durable. Where nothing is presumed of it any more, it was read when all was begun
+        anew, or has been confirmed before."""
+        if self._presumed.pop(execution.id, None) is None:
+            return
+        if self._meanwhile is not None:
+            self._meanwhile.append((position, execution))
+        elif position <= self._own_upto:
+            # It came with a snapshot that was published before we had heard where it stands.
+            self._doubled = True
 
     async def _take_up(self, published: Snapshot) -> int:
         """Begin anew from a snapshot: every fact since is read, our own among them, up to one position for all."""
@@ -92,16 +112,24 @@ class EvidenceBook:
         try:
             newest = await self._store.newest()
             tallies = {key: Tally(card) for key, card in published.scorecards.items()}
+            read: set[str] = set()
             folded = 0
             async for _, fact in self._store.facts(published.cursor, newest):
                 tallies.setdefault((fact.target, fact.task_type), Tally()).add(fact)
                 folded += 1
+                if isinstance(fact, Execution) and fact.id in self._presumed:
+                    read.add(fact.id)
         finally:
             meanwhile, self._meanwhile = self._meanwhile, None
         self._published, self._tallies, self._estimates, self._news = published, tallies, {}, {}
         self._cursor = self._own_upto = newest
+        self._doubled = False
         for position, execution in meanwhile:
             self.fold(execution, position)
+        for id_ in read:
+            self._presumed.pop(id_, None)
+        for execution in self._presumed.values():
+            self._add(execution)
         return folded
 
     def estimate(self, target: str, task_type: str) -> Estimate:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from asyncio import Event, timeout
 
-from mahavishnu.engine.runs import failed, nothing_eligible
-from mahavishnu.errors import MahavishnuError, Refused
+from mahavishnu.engine.collector import ONLY_ONCE
+from mahavishnu.engine.failures import failed, nothing_eligible
+from mahavishnu.errors import MahavishnuError, Refused, StoreUnavailable
 from mahavishnu.model import Decision, Execution, Report, Status, Task
 from mahavishnu.ports import Clock, ExecutionQuery, Store
 
@@ -23,7 +24,10 @@ class KeyKeeper:
     async def claim(self, task: Task, decision_id: str) -> str | None:
         """None where the key is ours to run; else the decision that has it."""
         key = task.idempotency_key or ""
-        claim = await self._store.claim(key, task.fingerprint(), decision_id)
+        try:
+            claim = await self._store.claim(key, task.fingerprint(), decision_id)
+        except StoreUnavailable as trouble:
+            raise StoreUnavailable(url=trouble.url, problem=f"{trouble.problem}; {ONLY_ONCE}") from trouble
         return None if claim.mine else claim.decision_id
 
     async def await_report(self, task: Task, decision_id: str, over: Event | None, deadline_s: float) -> Report | None:

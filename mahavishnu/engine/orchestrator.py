@@ -7,16 +7,22 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mahavishnu.engine.admission import Gates
 from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.collector import Collector
 from mahavishnu.engine.elsewhere import Elsewhere, Whereabouts
 from mahavishnu.engine.evidence import EvidenceBook, Stat
+from mahavishnu.engine.failures import nothing_eligible
 from mahavishnu.engine.keys import KeyKeeper
+from mahavishnu.engine.purse import Purse
+from mahavishnu.engine.queue import Drained, Queue, key_of
 from mahavishnu.engine.roster import Roster, Standing
-from mahavishnu.engine.runs import Run, Runner, nothing_eligible
+from mahavishnu.engine.run import Run
+from mahavishnu.engine.runs import Runner
 from mahavishnu.engine.streams import Stream
 from mahavishnu.errors import InputError, InvalidTask, RepositoryError, TaskCancelled
 from mahavishnu.model import Chunk, Decision, Outcome, Report, Target, Task
+from mahavishnu.model.queued import QueuedTask
 from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.settings import Settings
 from mahavishnu.stats.scoring import Scoring
@@ -58,30 +64,48 @@ class UnifiedOrchestrator:
         self._book = EvidenceBook(store, scoring)
         self._roster = Roster(settings.targets, adapters, absent, store, clock, settings.breaker)
         self._collector = Collector(store, self._book, clock, settings.store.lease_s)
-        self._chooser = Chooser(self._roster, self._book, policies, settings.routing.policy, clock, store.process_id)
-        self._runner = Runner(self._roster, self._chooser, self._collector, clock, settings, store.process_id)
+        self._purse = Purse(store, clock, store.process_id, settings.attempts.timeout_ms)
+        self._queue = Queue(store, clock)
+        gates = Gates(self._roster, self._book, self._purse)
+        self._chooser = Chooser(gates, self._book, policies, settings.routing.policy, clock, store.process_id)
+        self._runner = Runner(
+            self._roster,
+            self._chooser,
+            self._collector,
+            self._purse,
+            self._queue,
+            clock,
+            settings,
+            store.process_id,
+        )
         self._keys = KeyKeeper(store, clock)
         self._elsewhere = Elsewhere(store, self._roster)
         self._running: dict[str, Run] = {}
         self._keeping_up: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
         self.tail = 0
         """How many facts had to be folded on top of the newest snapshot when this was opened."""
 
     async def __aenter__(self) -> UnifiedOrchestrator:
+        # What a dead process had finished is written before what it left running is given up as lost.
+        await self._collector.catch_up()
         await self._store.reap()
         self.tail = await self._book.load()
         await self._roster.refresh()
+        await self._purse.refresh()
         self._keeping_up = asyncio.create_task(self._keep_up(), name="mahavishnu keeps up")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop cleanly: what is still running is cancelled, and recorded as that."""
-        if self._keeping_up is not None:
-            self._keeping_up.cancel()
-            await asyncio.wait({self._keeping_up})
+        for each in (self._keeping_up, self._draining):
+            if each is not None:
+                each.cancel()
+                await asyncio.wait({each})
         for run in list(self._running.values()):
             _cancel(run)
         await asyncio.gather(*(run.over.wait() for run in list(self._running.values())))
+        await self._collector.close()
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -130,6 +154,10 @@ class UnifiedOrchestrator:
         target's own Refused. Raises InputError for a task that cannot be meant, RepositoryError where it cannot be
         recorded."""
         return await self._perform(task, policy, seed, None)
+
+    async def drain_queue(self) -> Drained | None:
+        """Run the tasks that wait for a budget and fit by now, in their order; None where another process is at it."""
+        return await self._queue.drain(self._perform_queued)
 
     async def execute_many(
         self,
@@ -271,41 +299,42 @@ class UnifiedOrchestrator:
     def _deadline_s(self, task: Task) -> float:
         return self._clock.monotonic_s() + (task.deadline_ms or self._settings.attempts.deadline_ms) / 1000
 
-    async def _perform(self, task: Task, policy: str | None, seed: int | None, stream: Stream | None) -> Report:
+    async def _perform_queued(self, queued: QueuedTask) -> Report:
+        return await self._perform(key_of(queued), queued.policy, None, None, queued)
+
+    async def _perform(
+        self,
+        task: Task,
+        policy: str | None,
+        seed: int | None,
+        stream: Stream | None,
+        queued: QueuedTask | None = None,
+    ) -> Report:
         await self._prepare(task, policy)
-        decision_id = self._clock.new_id()
+        run = Run(task=task, decision_id=self._clock.new_id(), policy=policy, stream=stream, queued=queued)
         if task.idempotency_key is None:
-            return await self._run(task, decision_id, policy, seed, stream)
+            return await self._run(run, seed)
         while True:
-            holder = await self._keys.claim(task, decision_id)
+            holder = await self._keys.claim(task, run.decision_id)
             if holder is None:
-                return await self._run(task, decision_id, policy, seed, stream)
+                return await self._run(run, seed)
             here = self._running.get(holder)
             report = await self._keys.await_report(task, holder, here.over if here else None, self._deadline_s(task))
             if report is not None:
                 return report
 
-    async def _run(
-        self, task: Task, decision_id: str, policy: str | None, seed: int | None, stream: Stream | None
-    ) -> Report:
-        carrier = asyncio.current_task()
-        run = Run(
-            task=task,
-            decision_id=decision_id,
-            began_s=self._clock.monotonic_s(),
-            deadline_s=self._deadline_s(task),
-            carrier=carrier,
-            stream=stream,
-        )
-        self._running[decision_id] = run
+    async def _run(self, run: Run, seed: int | None) -> Report:
+        carrier = run.carrier = asyncio.current_task()
+        run.began_s, run.deadline_s = self._clock.monotonic_s(), self._deadline_s(run.task)
+        self._running[run.decision_id] = run
         try:
-            return await self._runner.carry_out(run, policy, seed)
+            return await self._runner.carry_out(run, seed)
         except asyncio.CancelledError:
             if not run.cancelled or carrier is None or carrier.uncancel() > 0:
                 raise
-            return self._runner.report(run, TaskCancelled(decision_id=decision_id))
+            return self._runner.report(run, TaskCancelled(decision_id=run.decision_id))
         finally:
-            del self._running[decision_id]
+            del self._running[run.decision_id]
             run.over.set()
 
     async def _keep_up(self) -> None:
@@ -314,15 +343,26 @@ class UnifiedOrchestrator:
         while True:
             await asyncio.sleep(self._settings.routing.refresh_s)
             try:
-                await self._book.refresh()
-                await self._roster.refresh()
-                if self._clock.monotonic_s() - reaped_s >= REAP_EVERY_S:
+                up = await self._collector.catch_up()
+                if up:
+                    await self._book.refresh()
+                    await self._roster.refresh()
+                    await self._purse.refresh()
+                if up and self._clock.monotonic_s() - reaped_s >= REAP_EVERY_S:
                     reaped_s = self._clock.monotonic_s()
                     await self._store.reap()
             except RepositoryError as trouble:
                 # Routing goes on with what is known; the next round tries again.
                 log.warning("keeping up failed: %s", trouble)
             await self._roster.recheck()
+            if (self._draining is None or self._draining.done()) and self._queue.worth_a_look(self._purse.lines):
+                self._draining = asyncio.create_task(self._drain(), name="mahavishnu drains its queue")
+
+    async def _drain(self) -> None:
+        try:
+            await self.drain_queue()
+        except RepositoryError as trouble:
+            log.warning("the queue was not drained: %s", trouble)
 
 
 def _cancel(run: Run) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from random import Random
-from typing import Any
 
 from mahavishnu.engine.attempts import (
     Again,
@@ -17,89 +16,69 @@ from mahavishnu.engine.attempts import (
     Stop,
     attempt,
     cost_of,
-    described,
     limit_s,
     next_step,
     rest_of,
 )
-from mahavishnu.engine.breaker import Breaker, Permit, Verdict
+from mahavishnu.engine.breaker import Permit, Verdict
 from mahavishnu.engine.choice import Choice, Chooser
 from mahavishnu.engine.collector import Collector
-from mahavishnu.engine.places import Places
+from mahavishnu.engine.failures import exhausted, failure, final, nothing_eligible, waits
+from mahavishnu.engine.purse import Price, Purse, breaks_max_cost, no_room
+from mahavishnu.engine.queue import Queue
 from mahavishnu.engine.roster import Roster
-from mahavishnu.engine.streams import Stream, streamed
+from mahavishnu.engine.run import Attempt, Leg, Run
+from mahavishnu.engine.streams import streamed
 from mahavishnu.errors import (
     AdapterError,
     Cancelled,
     MahavishnuError,
-    NothingEligible,
     Refused,
-    TaskCancelled,
-    TaskFailed,
     Throttled,
 )
-from mahavishnu.model import Decision, Execution, Ranked, Report, Result, Status, Target, Task, Usage
-from mahavishnu.ports import Adapter, Call, Clock, Settlement
+from mahavishnu.model import (
+    Decision,
+    Execution,
+    Micros,
+    OnExhausted,
+    Report,
+    Result,
+    Shortfall,
+    Status,
+    Usage,
+)
+from mahavishnu.ports import Call, Clock
 from mahavishnu.settings import Settings
-
-
-@dataclass(slots=True)
-class Run:
-    """What one task has come to so far."""
-
-    task: Task
-    decision_id: str
-    began_s: float
-    deadline_s: float
-    carrier: asyncio.Task[Any] | None = None
-    stream: Stream | None = None
-    decision: Decision | None = None
-    cancelled: bool = False
-    settled: bool = False
-    executions: list[Execution] = field(default_factory=list)
-    passed_over: list[str] = field(default_factory=list)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def settlement(self, *, succeeded: bool) -> Settlement | None:
-        """What is to be written with the last fact, where the run holds an idempotency key."""
-        if self.task.idempotency_key is None or self.settled:
-            return None
-        self.settled = True
-        return Settlement(key=self.task.idempotency_key, decision_id=self.decision_id, succeeded=succeeded)
-
-
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    """One target's turn in the chain."""
-
-    decision: Decision
-    ranked: Ranked
-    target: Target
-    adapter: Adapter
-    breaker: Breaker
-    places: Places
-    fallback: bool
-    last: bool
 
 
 class Runner:
     """Carries runs out: the only place that calls an adapter's `run`."""
 
     def __init__(
-        self, roster: Roster, chooser: Chooser, collector: Collector, clock: Clock, settings: Settings, process_id: str
+        self,
+        roster: Roster,
+        chooser: Chooser,
+        collector: Collector,
+        purse: Purse,
+        queue: Queue,
+        clock: Clock,
+        settings: Settings,
+        process_id: str,
     ) -> None:
         self._roster = roster
         self._chooser = chooser
         self._collector = collector
+        self._purse = purse
+        self._queue = queue
         self._clock = clock
         self._settings = settings
         self._process_id = process_id
         self._jitter = Random()
 
-    async def carry_out(self, run: Run, policy: str | None, seed: int | None) -> Report:
+    async def carry_out(self, run: Run, seed: int | None) -> Report:
         """The report on a run; raises only for what is no answer to the task: the store, a cancellation."""
         try:
-            choice, permit = await self._choose(run, policy, seed)
+            choice, permit = await self._choose(run, seed)
             if permit is None:
                 return await self._nothing_eligible(run, choice.decision)
             return await self._work_through(run, choice, permit)
@@ -107,13 +86,19 @@ class Runner:
             if settle := run.settlement(succeeded=False):
                 await self._collector.settled(settle)
 
-    async def _choose(self, run: Run, policy: str | None, seed: int | None) -> tuple[Choice, Permit | None]:
+    async def _choose(self, run: Run, seed: int | None) -> tuple[Choice, Permit | None]:
         """Decide, and take the permit of the first choice in the same breath, so that no other call comes between.
 
-        While every target that could do it rests, wait for the first to come back, until the deadline.
+        While every target that could do it rests, wait for the first to come back, until the deadline. Nobody is kept
+        out for want of money by what was read of a budget some time ago.
         """
+        fresh = False
         while True:
-            choice = self._chooser.choose(run.task, run.decision_id, policy, seed)
+            choice = self._chooser.choose(run.task, run.decision_id, run.policy, seed)
+            if choice.short and not fresh:
+                await self._purse.refresh()
+                fresh = True
+                continue
             run.decision = choice.decision
             now_s = self._clock.monotonic_s()
             if choice.chain:
@@ -131,7 +116,7 @@ class Runner:
         permit: Permit | None = first_permit
         for place, ranked in enumerate(choice.chain):
             target = ranked.candidate.target
-            leg = _Leg(
+            leg = Leg(
                 decision=choice.decision,
                 ranked=ranked,
                 target=target,
@@ -145,9 +130,14 @@ class Runner:
             if report is not None:
                 return report
             permit = None
-        return self.report(run, _failure(run, "no target is left to try"))
+        if run.executions:
+            return self.report(run, failure(run, "no target is left to try"))
+        await self._collector.decided(choice.decision, run.settlement(succeeded=False))
+        if run.shortfalls:
+            return self.report(run, exhausted(run, run.shortfalls[0].balance, self._clock.now_us()))
+        return self.report(run, failure(run, "no target is left to try"))
 
-    async def _try_target(self, run: Run, leg: _Leg, permit: Permit | None) -> Report | None:
+    async def _try_target(self, run: Run, leg: Leg, permit: Permit | None) -> Report | None:
         """One target's attempts; None where the next one should have its turn."""
         tries = 0
         while True:
@@ -156,16 +146,25 @@ class Runner:
             if permit is None:
                 run.passed_over.append(f"{leg.target.name} passed over ({leg.breaker.why(now_s)})")
                 return None
+            seconds = self._seconds(run, leg)
+            estimate = leg.ranked.candidate.estimate
+            if why := breaks_max_cost(run.task, run.cost_micros, leg.target, estimate, seconds):
+                self._roster.report(leg.breaker, permit, Verdict.NOTHING)
+                run.passed_over.append(f"{leg.target.name} passed over ({why})")
+                return None
             if not await self._take_place(run, leg, permit):
                 return None
             tries += 1
             try:
-                start, ending = await self._attempt(run, leg, permit)
+                made = await self._attempt(run, leg, permit)
             finally:
                 leg.places.give_back()
+            if isinstance(made, Shortfall):
+                return await self._short(run, leg, made)
             permit = None
+            begun, ending = made
             step = self._next_step(run, ending, tries)
-            value = await self._end(run, leg, start, ending, step)
+            value = await self._end(run, leg, begun, ending, step)
             match step:
                 case Done():
                     return self.report(run, None, value)
@@ -174,7 +173,7 @@ class Runner:
                 case Onwards():
                     return None
                 case Stop(why):
-                    return self.report(run, _final(run, ending.error, why))
+                    return self.report(run, final(run, ending.error, why))
 
     def _next_step(self, run: Run, ending: Ending, tries: int) -> Step:
         if ending.error is not None and run.stream is not None and run.stream.begun:
@@ -188,7 +187,7 @@ class Runner:
             rng=self._jitter,
         )
 
-    async def _take_place(self, run: Run, leg: _Leg, permit: Permit) -> bool:
+    async def _take_place(self, run: Run, leg: Leg, permit: Permit) -> bool:
         """Wait for a place at the target, for half the time that is left while others could still be tried.
 
         Where none comes free in time the permit goes back unused.
@@ -205,35 +204,73 @@ class Runner:
             run.passed_over.append(f"{leg.target.name} passed over (its {most} places stayed taken)")
         return taken
 
-    async def _attempt(self, run: Run, leg: _Leg, permit: Permit) -> tuple[Execution, Ending]:
+    def _seconds(self, run: Run, leg: Leg) -> float:
+        """How long an attempt may take that begins now."""
+        left_s = max(run.deadline_s - self._clock.monotonic_s(), 0.001)
+        seen = leg.ranked.candidate.estimate
+        return limit_s(leg.target, seen, left_s, last=leg.last, rules=self._settings.attempts)
+
+    async def _short(self, run: Run, leg: Leg, shortfall: Shortfall) -> Report | None:
+        """What becomes of a task that a budget has no room for; None where another target may still be paid for."""
+        run.shortfalls.append(shortfall)
+        run.passed_over.append(f"{leg.target.name} passed over ({no_room(shortfall)})")
+        budget = shortfall.balance.budget
+        if budget.of_targets or budget.on_exhausted is OnExhausted.DEGRADE:
+            return None
+        if run.executions:
+            return self.report(run, failure(run, f"budget {budget.name} has no room for another attempt"))
+        queued = run.queued
+        if queued is None:
+            # A task that already waits would otherwise leave a decision behind whenever it is its turn.
+            await self._collector.decided(leg.decision, run.settlement(succeeded=False))
+        if budget.on_exhausted is OnExhausted.REJECT:
+            return self.report(run, exhausted(run, shortfall.balance, self._clock.now_us()))
+        queued = queued or await self._queue.keep(run.task, run.policy, shortfall.balance)
+        kept = waits(run, shortfall.balance, queued.id, self._clock.now_us())
+        return self.report(run, kept)
+
+    async def _begin(self, run: Run, leg: Leg, made: Attempt, price: Price) -> Shortfall | None:
+        """The start is durable and paid for when this returns None."""
+        line = None if run.queued else self._purse.line(run.task, leg.target)
+        if line is not None:
+            return Shortfall(balance=line, wanted_micros=price.most or Micros(0))
+        decision = None if run.executions else leg.decision
+        return await self._collector.began(made.start, decision, made.reservation)
+
+    async def _attempt(self, run: Run, leg: Leg, permit: Permit) -> tuple[Attempt, Ending] | Shortfall:
         """One call. The start is durable before it, and the permit is handed back whatever happens."""
         start = self._start(run, leg)
-        verdict, rest_s = Verdict.NOTHING, None
+        seconds = self._seconds(run, leg)
+        price = self._purse.price(run.task, leg.target, seconds)
+        made = Attempt(start, self._purse.reservation(run.task, leg.target, start, price))
+        verdict, rest_s, called = Verdict.NOTHING, None, False
         began_s = self._clock.monotonic_s()
         try:
-            await self._collector.began(start, None if run.executions else leg.decision)
+            shortfall = await self._begin(run, leg, made, price)
+            if shortfall is not None:
+                return shortfall
             began_s = self._clock.monotonic_s()
-            left_s = max(run.deadline_s - began_s, 0.001)
-            seconds = limit_s(
-                leg.target, leg.ranked.candidate.estimate, left_s, last=leg.last, rules=self._settings.attempts
-            )
+            seconds = min(seconds, max(run.deadline_s - began_s, 0.001))
             call = Call(
                 execution_id=start.id,
                 deadline_s=seconds,
                 idempotency_key=run.task.idempotency_key,
                 announce=_Announcer(self._collector, start),
             )
+            called = True
             ending = await attempt(_running(run, leg, call), seconds, self._settings.limits.max_value_bytes)
             verdict, rest_s = _verdict(ending.error), rest_of(ending.error)
         except asyncio.CancelledError:
             passed_us = round((self._clock.monotonic_s() - began_s) * 1e6)
-            await self._end(run, leg, start, Ending(Status.CANCELLED, passed_us), Stop("cancelled"))
+            # Before it was called it costs nothing; whether it was paid for then, nobody has heard.
+            error = None if called else Cancelled("it was cancelled before it began", may_have_run=False)
+            await self._end(run, leg, made, Ending(Status.CANCELLED, passed_us, error=error), Stop("cancelled"))
             raise
         finally:
             self._roster.report(leg.breaker, permit, verdict, rest_s)
-        return start, ending
+        return made, ending
 
-    def _start(self, run: Run, leg: _Leg) -> Execution:
+    def _start(self, run: Run, leg: Leg) -> Execution:
         return Execution(
             id=self._clock.new_id(),
             decision_id=run.decision_id,
@@ -248,8 +285,9 @@ class Runner:
             started_at_us=self._clock.now_us(),
         )
 
-    async def _end(self, run: Run, leg: _Leg, start: Execution, ending: Ending, step: Step) -> object:
-        """Record how an attempt ended, and with the last one whom the idempotency key now belongs to."""
+    async def _end(self, run: Run, leg: Leg, made: Attempt, ending: Ending, step: Step) -> object:
+        """Record how an attempt ended and what it cost, and with the last one whom the idempotency key belongs to."""
+        start = made.start
         # Of an answer that broke off, what had been used by its last chunk.
         result = ending.result or Result(usage=run.stream.usage if run.stream is not None else Usage())
         ended = replace(
@@ -268,7 +306,8 @@ class Runner:
         )
         run.executions.append(ended)
         settle = run.settlement(succeeded=isinstance(step, Done)) if isinstance(step, Done | Stop) else None
-        await self._collector.ended(ended, settle)
+        charge = self._purse.charge(run.task, leg.target, ended, made.reservation)
+        await self._collector.ended(ended, settle, charge)
         return ended.value
 
     def report(self, run: Run, error: MahavishnuError | None, value: object = None) -> Report:
@@ -282,7 +321,7 @@ class Runner:
         )
 
 
-def _running(run: Run, leg: _Leg, call: Call) -> Awaitable[Result]:
+def _running(run: Run, leg: Leg, call: Call) -> Awaitable[Result]:
     if run.stream is None:
         return leg.adapter.run(run.task, leg.target, call)
     return streamed(leg.adapter, run.task, leg.target, call, run.stream)
@@ -297,35 +336,6 @@ class _Announcer:
 
     async def __call__(self, run_id: str) -> None:
         await self._collector.announced(replace(self._start, run_id=run_id))
-
-
-def nothing_eligible(decision: Decision, waited_ms: int = 0) -> NothingEligible:
-    return NothingEligible(
-        task_type=decision.task.type,
-        why_not={each.target: each.why_not or "" for each in decision.considered},
-        decision_id=decision.id,
-        waited_ms=waited_ms,
-    )
-
-
-def failed(decision_id: str, executions: list[Execution], passed_over: list[str], why: str) -> TaskFailed:
-    attempts = [*(described(each) for each in executions), *passed_over]
-    return TaskFailed(decision_id=decision_id, attempts=attempts, stopped=why)
-
-
-def _failure(run: Run, why: str) -> TaskFailed:
-    return failed(run.decision_id, run.executions, run.passed_over, why)
-
-
-def _final(run: Run, error: AdapterError | None, why: str) -> MahavishnuError:
-    """The error of a task whose attempts stopped with this one."""
-    match error:
-        case Refused():
-            return error
-        case Cancelled():
-            return TaskCancelled(decision_id=run.decision_id)
-        case _:
-            return _failure(run, why)
 
 
 def _verdict(error: AdapterError | None) -> Verdict:

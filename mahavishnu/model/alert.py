@@ -15,6 +15,7 @@ class AlertKind(StrEnum):
     LOST = "lost"
     STUCK = "stuck"
     SCHEDULE = "schedule"
+    BUDGET = "budget"
 
 
 class Severity(StrEnum):
@@ -32,14 +33,19 @@ class AlertStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """What an alert is about. Of one condition there is never more than one alert that is not resolved."""
+    """What an alert is about. Of one condition there is never more than one alert that is not resolved.
+
+    `about` names what is neither a task type nor a target: a budget.
+    """
 
     kind: AlertKind
     task_type: str | None = None
     target: str | None = None
+    about: str | None = None
 
     def __str__(self) -> str:
-        return ":".join(part for part in (self.kind.value, self.task_type, self.target) if part is not None)
+        parts = (self.kind.value, self.task_type, self.target, self.about)
+        return ":".join(part for part in parts if part is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

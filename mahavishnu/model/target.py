@@ -54,6 +54,23 @@ class CostModel:
         total = sum((rate * Decimal(str(units)) for rate, units in used if rate), Decimal(0))
         return to_micros(total + self.monthly_usd / self.monthly_runs)
 
+    def most(self, seconds: float) -> Micros | None:
+        """The most that a run of so many seconds can cost; None where a rate is for something that nothing bounds.
+
+        >>> CostModel(per_second_usd=Decimal("0.0001")).most(10)
+        1000
+        >>> CostModel(per_output_token_usd=Decimal("0.00001")).most(10) is None
+        True
+        """
+        unbounded = (
+            self.per_agent_second_usd,
+            self.per_query_usd,
+            self.per_input_token_usd,
+            self.per_cached_token_usd,
+            self.per_output_token_usd,
+        )
+        return None if any(unbounded) else self.cost(Usage(seconds=seconds))
+
     @property
     def version(self) -> str:
         """A short name for these very rates, kept with every cost that was worked out from them."""

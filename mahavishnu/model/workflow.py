@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from mahavishnu.errors import InputError, InvalidTask, SettingsError, did_you_mean
+from mahavishnu.model.objective import Objective
 from mahavishnu.model.task import LONGEST_MS, NAME, Task
 from mahavishnu.model.template import Reference, TemplateError, references, render, render_text
 
@@ -42,6 +44,10 @@ class Step:
     target: str | None = None
     exclude: frozenset[str] = frozenset()
     max_latency_ms: int | None = None
+    max_cost_usd: Decimal | None = None
+    min_success_rate: float | None = None
+    min_quality: float | None = None
+    objective: Objective | None = None
     deadline_ms: int | None = None
     repeatable: bool = True
 
@@ -52,7 +58,10 @@ class Step:
         object.__setattr__(self, "needs", self._names(self.needs))
         if len(set(self.needs)) < len(self.needs):
             raise self.invalid("names a step in needs twice")
-        self.task({}, rendered=False)
+        task = self.task({}, rendered=False)
+        # What may be given by a word or as a text is kept as what it means.
+        for name in ("max_cost_usd", "objective"):
+            object.__setattr__(self, name, getattr(task, name))
         for each in self.references():
             self._check(each)
 
@@ -73,6 +82,10 @@ class Step:
             "target": self.target,
             "exclude": self.exclude,
             "max_latency_ms": self.max_latency_ms,
+            "max_cost_usd": self.max_cost_usd,
+            "min_success_rate": self.min_success_rate,
+            "min_quality": self.min_quality,
+            "objective": self.objective,
             "deadline_ms": self.deadline_ms,
             "repeatable": self.repeatable,
             "text": self.text,

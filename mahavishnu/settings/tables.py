@@ -41,11 +41,13 @@ class Table(BaseModel):
 class StoreSettings(Table):
     url: Annotated[str, Field(min_length=1)] = "sqlite:///mahavishnu.db"
     lease_s: float = Field(default=15.0, ge=1, le=3600)
+    spool: str = ""
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Settings end up in logs and tracebacks; the password does not."""
         yield "url", redact_url(self.url)
         yield "lease_s", self.lease_s
+        yield "spool", self.spool
 
 
 class RoutingSettings(Table):

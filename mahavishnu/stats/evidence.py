@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from math import fsum
 from typing import TypeVar
 
 from mahavishnu.model import NO_EVIDENCE, Daily, Estimate, Execution, Revision, Scorecard, Status, day_of
-from mahavishnu.stats.intervals import wilson
+from mahavishnu.stats.intervals import mean_interval, quantile_interval, wilson
 from mahavishnu.stats.sketch import bucket_of, quantiles
 
 K = TypeVar("K")
@@ -21,6 +21,11 @@ SUMS = tuple(each.name for each in fields(Scorecard) if each.name not in ("targe
 """The parts of a scorecard that are one number each, and add up."""
 
 _WEIGHED = tuple(name for name in SUMS if name != "squares")
+
+_SUCCEEDED = Status.SUCCEEDED
+_COUNTING = tuple(each for each in Status if each.counts)
+_OTHER_ENDINGS: dict[Status, str] = {each: each.value for each in Status if each.ended and each is not Status.SUCCEEDED}
+"""By which sum each is counted. All three looked up once: asking an enumeration for a member takes as long as a sum."""
 
 PPM = 1_000_000
 """Qualities are summed as whole millionths, so that no order of summation can change the sum."""
@@ -36,14 +41,14 @@ def quality_ppm(quality: float) -> int:
 
 def latency_bucket(execution: Execution) -> int | None:
     """The bucket that an execution is counted in by its latency; None where it is not."""
-    if execution.status is not Status.SUCCEEDED or execution.latency_us is None:
+    if execution.status is not _SUCCEEDED or execution.latency_us is None:
         return None
     return bucket_of(execution.latency_us / 1000)
 
 
 def cost_bucket(execution: Execution) -> int | None:
     """The bucket that an execution is counted in by its cost; None where it is not."""
-    return _bucket_of_cost(execution.cost_micros) if execution.status.counts else None
+    return _bucket_of_cost(execution.cost_micros) if execution.status in _COUNTING else None
 
 
 def day_of_fact(fact: Execution | Revision) -> int:
@@ -91,14 +96,16 @@ class Tally:
         if isinstance(fact, Revision):
             self.revise(fact.at_us, fact.samples, fact.successes, fact.quality_samples, fact.quality_ppm)
             return
-        usage, quality = fact.usage, fact.quality
+        status, usage, quality = fact.status, fact.usage, fact.quality
+        latency_us, cost_micros = fact.latency_us, fact.cost_micros
         self.count(
-            fact.status,
+            status,
             fact.ended_at_us or 0,
-            fact.latency_us,
-            latency_bucket(fact),
-            fact.cost_micros,
-            cost_bucket(fact),
+            latency_us,
+            # What latency_bucket and cost_bucket say, without two calls more for every execution.
+            bucket_of(latency_us / 1000) if status is _SUCCEEDED and latency_us is not None else None,
+            cost_micros,
+            _bucket_of_cost(cost_micros) if status in _COUNTING else None,
             None if quality is None else quality_ppm(quality),
             fact.error_code,
         )
@@ -126,13 +133,13 @@ class Tally:
             self.cost_samples += 1
             self.cost_micros += cost_micros
             self.cost[cost_bucket] = self.cost.get(cost_bucket, 0) + 1
-        if status is Status.SUCCEEDED:
+        if status is _SUCCEEDED:
             self.successes += 1
             if latency_bucket is not None:
                 self.latency_us += latency_us or 0
                 self.latency[latency_bucket] = self.latency.get(latency_bucket, 0) + 1
-        else:
-            self._count_ending(status)
+        elif (ending := _OTHER_ENDINGS.get(status)) is not None:
+            setattr(self, ending, getattr(self, ending) + 1)
         if quality is not None:
             self.quality_ppm += quality
             self.quality_samples += 1
@@ -178,18 +185,6 @@ class Tally:
             **{name: getattr(self, name) for name in SUMS},
         )
 
-    def _count_ending(self, status: Status) -> None:
-        if status is Status.FAILED:
-            self.failed += 1
-        elif status is Status.TIMED_OUT:
-            self.timed_out += 1
-        elif status is Status.LOST:
-            self.lost += 1
-        elif status is Status.REFUSED:
-            self.refused += 1
-        elif status is Status.CANCELLED:
-            self.cancelled += 1
-
 
 def fold(card: Scorecard | None, fact: Execution | Revision) -> Scorecard:
     """The card with one fact added; a new card where there was none. Commutes: the order of facts does not matter."""
@@ -229,7 +224,8 @@ def estimate(card: Scorecard) -> Estimate:
     """What a card says. A rate is successes over everything that says something about the target.
 
     The interval of a rate stands on Kish's effective number of samples, (Σw)²/Σw² (L. Kish, Survey Sampling, 1965,
-    §11.7), which is the number of samples as long as all of them weigh the same.
+    §11.7), which is the number of samples as long as all of them weigh the same. What was rated, timed and billed is
+    taken to weigh as unevenly as the samples do.
     """
     if card.samples <= 0 and card.quality_samples <= 0:
         return replace(NO_EVIDENCE, last_at_us=card.last_at_us)
@@ -241,7 +237,8 @@ def estimate(card: Scorecard) -> Estimate:
     p50, p95, p99 = quantiles(card.latency, (0.50, 0.95, 0.99))
     # Exact whatever the order: a card that was read back has its buckets in another one.
     timed = fsum(card.latency.values())
-    return Estimate(
+    return Estimate.deferred(
+        _Intervals(card, scale),
         samples=samples,
         effective=effective,
         successes=successes,
@@ -256,6 +253,45 @@ def estimate(card: Scorecard) -> Estimate:
         quality=card.quality_ppm / card.quality_samples / PPM if card.quality_samples > 0 else None,
         last_at_us=card.last_at_us,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Intervals:
+    """What only constraints and plans ask of a card. `scale` makes an effective number of what is counted in it."""
+
+    card: Scorecard
+    scale: float
+
+    @property
+    def rated(self) -> float:
+        return max(self.card.quality_samples, 0) * (self.scale or 1.0)
+
+    @property
+    def quality_interval(self) -> tuple[float, float]:
+        """Wilson's, for the mean of values between 0 and 1: none of those varies more than a yes or no of that mean."""
+        card = self.card
+        mean = card.quality_ppm / card.quality_samples / PPM if card.quality_samples > 0 else 0.0
+        return wilson(mean * self.rated, self.rated)
+
+    @property
+    def cost_interval_micros(self) -> tuple[float, float] | None:
+        card = self.card
+        if card.cost_samples <= 0:
+            return None
+        effective = card.cost_samples * self.scale
+        return mean_interval(card.cost, effective=effective, mean=card.cost_micros / card.cost_samples)
+
+    @property
+    def p95_cost_micros(self) -> float | None:
+        return quantiles(self.card.cost, (0.95,))[0]
+
+    @property
+    def p50_interval_ms(self) -> tuple[float, float] | None:
+        return quantile_interval(self.card.latency, 0.50, self.scale)
+
+    @property
+    def p95_interval_ms(self) -> tuple[float, float] | None:
+        return quantile_interval(self.card.latency, 0.95, self.scale)
 
 
 def _add_counts(total: dict[K, float], counts: Mapping[K, float], weight: float) -> None:

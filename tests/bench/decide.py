@@ -17,10 +17,12 @@ from random import Random
 
 import numpy as np
 
+from mahavishnu.engine.admission import Gates
 from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.evidence import EvidenceBook
 from mahavishnu.engine.pool import Pool
+from mahavishnu.engine.purse import Purse
 from mahavishnu.engine.roster import Roster
 from mahavishnu.model import HEALTHY, NO_EVIDENCE, CostModel, Snapshot, Target, Task
 from mahavishnu.policies.adaptive import Adaptive
@@ -110,7 +112,8 @@ async def chooser(count, policy):
     await roster.refresh()
     rng = Random(1)
     book = Book(store, [evidence(rng) for _ in range(count)])
-    return Chooser(roster, book, POLICIES, policy, clock, "bench"), book
+    gates = Gates(roster, book, Purse(store, clock, "bench", 60_000))
+    return Chooser(gates, book, POLICIES, policy, clock, "bench"), book
 
 
 def us(work, budget_s=0.02):

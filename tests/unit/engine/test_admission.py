@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mahavishnu.engine.admission import Gate
+from mahavishnu.engine.admission import Gate, Gates
 from mahavishnu.engine.breaker import Verdict
 from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.evidence import EvidenceBook
+from mahavishnu.engine.purse import Purse
 from mahavishnu.engine.roster import Roster
 from mahavishnu.model import Health, HealthStatus, Status, Target, Task
 from mahavishnu.policies.adaptive import Adaptive
@@ -31,9 +32,11 @@ class House:
     roster: Roster
     book: EvidenceBook
     gate: Gate = field(init=False)
+    purse: Purse = field(init=False)
 
     def __post_init__(self):
-        self.gate = Gate("t", self.roster, self.book)
+        self.purse = Purse(self.store, self.clock, "p", 60_000)
+        self.gate = Gate("t", self.roster, self.book, self.purse)
 
     def admitted(self, **asked):
         admission = self.gate.admit(Task(type="t", text="x", **asked), self.clock.monotonic_s())
@@ -147,7 +150,8 @@ async def test_what_a_task_asks_for_is_asked_of_everybody(house):
 
 
 def test_the_chain_and_the_record_of_a_choice_agree(house):
-    chooser = Chooser(house.roster, house.book, {"adaptive": Adaptive()}, "adaptive", house.clock, "p")
+    gates = Gates(house.roster, house.book, house.purse)
+    chooser = Chooser(gates, house.book, {"adaptive": Adaptive()}, "adaptive", house.clock, "p")
     choice = chooser.choose(Task(type="t", text="x"), "id", seed=5)
     assert choice.chain[0].candidate.target.name == choice.decision.selected
     assert [each.candidate.target.name for each in choice.chain] == [each.target for each in choice.decision.considered]
