@@ -32,6 +32,12 @@ async def fold(store_url: str | None = None, config: str | None = None) -> State
     return await _run("fold", store_url, config)
 
 
+@flow(name=f"{PREFIX}plan", retries=0, persist_result=False)
+async def plan(store_url: str | None = None, config: str | None = None) -> State[Any]:
+    """Solve the linear program for what is left of each budget, and publish its prices."""
+    return await _run("plan", store_url, config)
+
+
 @flow(name=f"{PREFIX}check-alerts", retries=0, persist_result=False)
 async def check_alerts(store_url: str | None = None, config: str | None = None) -> State[Any]:
     """Open and close alerts."""
@@ -49,6 +55,7 @@ FLOWS: Mapping[str, Flow[..., Any]] = {
     for name, each in {
         "recalculate": recalculate,
         "fold": fold,
+        "plan": plan,
         "check-alerts": check_alerts,
         "retention": retention,
     }.items()

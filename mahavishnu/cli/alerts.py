@@ -142,6 +142,7 @@ def _shape(alert: Alert) -> Shape:
         "kind": condition.kind.value,
         "task_type": condition.task_type,
         "target": condition.target,
+        "about": condition.about,
         "severity": alert.severity.value,
         "status": alert.status.value,
         "summary": alert.summary,

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
-from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.exits import FAILED, QUEUED
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
 from mahavishnu.cli.printing import emit, line, note, table
 from mahavishnu.cli.shapes import Shape, result_shape, usd
+from mahavishnu.errors import TaskQueued
 from mahavishnu.model import Report, Status
 
 if TYPE_CHECKING:
@@ -33,12 +35,15 @@ class Tally:
     done: int = 0
     resumed: int = 0
     failed: int = 0
+    queued: int = 0
     cost_micros: int = 0
     succeeded_on: Counter[str] = field(default_factory=Counter)
     failed_on: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: Report) -> None:
-        if not report.succeeded:
+        if isinstance(report.error, TaskQueued):
+            self.queued += 1
+        elif not report.succeeded:
             self.failed += 1
         elif report.replayed:
             self.resumed += 1
@@ -55,6 +60,7 @@ class Tally:
             "done": self.done,
             "resumed": self.resumed,
             "failed": self.failed,
+            "queued": self.queued,
             "cost_usd": usd(self.cost_micros),
             "targets": {
                 name: {"succeeded": self.succeeded_on[name], "failed": self.failed_on[name]}
@@ -84,8 +90,9 @@ def run(
     what succeeded is not repeated, what failed is tried again.
 
     A line is {"type": "summarise", "text": "…"}, with payload, capabilities,
-    target, exclude, deadline_ms, max_latency_ms, idempotency_key, repeatable
-    and tags where they are needed.
+    target, exclude, deadline_ms, max_latency_ms, max_cost_usd, objective,
+    min_success_rate, min_quality, idempotency_key, repeatable and tags where
+    they are needed.
 
     Example: mahavishnu run tasks.jsonl --out results.jsonl
     """
@@ -108,6 +115,9 @@ def run(
     if tally.failed:
         note(f"{tally.failed} of {tally.tasks} tasks failed; run the same command to try them again.")
         raise typer.Exit(FAILED)
+    if tally.queued:
+        note(f"{tally.queued} of {tally.tasks} tasks wait for room in a budget (mahavishnu budgets queue).")
+        raise typer.Exit(QUEUED)
 
 
 async def _run(
@@ -135,9 +145,10 @@ async def _run(
 
 def _show(tally: Tally) -> None:
     shape = tally.shape()
+    waiting = f"{tally.queued} waiting, " if tally.queued else ""
     line(
-        f"{tally.done} done, {tally.resumed} done before, {tally.failed} failed of {tally.tasks} tasks, "
-        f"${shape['cost_usd']:g}."
+        f"{tally.done} done, {tally.resumed} done before, {waiting}{tally.failed} failed of {tally.tasks} tasks, "
+        f"${usd_text(tally.cost_micros)}."
     )
     rows = [(name, each["succeeded"], each["failed"]) for name, each in shape["targets"].items()]
     if rows:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from mahavishnu.cli.flags import flags_of
 from mahavishnu.errors import MahavishnuError
 from mahavishnu.model import ANY, Target
+from mahavishnu.model.objective import ALIASES, OBJECTIVES
 
 if TYPE_CHECKING:
+    from mahavishnu.ports import Store
     from mahavishnu.settings import Settings
+
+T = TypeVar("T")
 
 
 def target_names(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -26,14 +30,30 @@ def task_types(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(word for word in known if word.startswith(incomplete))
 
 
+def budget_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    return sorted(name for name in _budgets(ctx) if name.startswith(incomplete))
+
+
+def objectives(incomplete: str) -> list[str]:
+    return [word for word in (*OBJECTIVES, *ALIASES) if word.startswith(incomplete)]
+
+
 def _targets(ctx: typer.Context) -> Sequence[Target]:
     """Nothing where anything is wrong: whoever presses a key did not ask to be told."""
     try:
         settings = flags_of(ctx).settings()
-        stored = asyncio.run(_stored(settings)) if _is_there(settings.store.url) else ()
+        stored = asyncio.run(_asked(settings, lambda store: store.targets()))
     except MahavishnuError:
         return ()
     return [*settings.targets.values(), *stored]
+
+
+def _budgets(ctx: typer.Context) -> Sequence[str]:
+    try:
+        balances = asyncio.run(_asked(flags_of(ctx).settings(), lambda store: store.balances(0)))
+    except MahavishnuError:
+        return ()
+    return [each.budget.name for each in balances]
 
 
 def _is_there(url: str) -> bool:
@@ -42,12 +62,14 @@ def _is_there(url: str) -> bool:
     return not scheme.startswith("sqlite") or Path(place).is_file()
 
 
-async def _stored(settings: Settings) -> Sequence[Target]:
+async def _asked(settings: Settings, question: Callable[[Store], Awaitable[Sequence[T]]]) -> Sequence[T]:
+    if not _is_there(settings.store.url):
+        return ()
     from mahavishnu.app import make_store
 
     store = make_store(settings)
     await store.open()
     try:
-        return await store.targets()
+        return await question(store)
     finally:
         await store.close()

@@ -8,13 +8,23 @@ import traceback
 import typer
 
 from mahavishnu.cli.printing import on_one_line
-from mahavishnu.errors import InputError, MahavishnuError, NothingEligible, Refused, RepositoryError
+from mahavishnu.errors import (
+    BudgetExhausted,
+    InputError,
+    MahavishnuError,
+    NothingEligible,
+    Refused,
+    RepositoryError,
+    TaskQueued,
+)
 
 DONE = 0
 FAILED = 1
 BAD_INPUT = 2
 NOTHING_ELIGIBLE = 3
 STORE_UNUSABLE = 4
+BUDGET_EXHAUSTED = 5
+QUEUED = 6
 BUG = 70
 STOPPED = 130
 PIPE_CLOSED = 141
@@ -31,6 +41,10 @@ def exit_code(error: MahavishnuError) -> int:
             return NOTHING_ELIGIBLE
         case RepositoryError():
             return STORE_UNUSABLE
+        case BudgetExhausted():
+            return BUDGET_EXHAUSTED
+        case TaskQueued():
+            return QUEUED
         case _:
             return FAILED
 

@@ -16,7 +16,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from mahavishnu.cli.arguments import bad
 from mahavishnu.errors import InputError, InvalidTask
 from mahavishnu.model import Task
+from mahavishnu.model.objective import objective_of
 from mahavishnu.settings import nearest, told
+from mahavishnu.settings.tables import Usd
 
 ARGUMENT = "TASKS.jsonl"
 
@@ -37,6 +39,10 @@ class TaskLine(BaseModel):
     exclude: list[str] = Field(default_factory=list)
     deadline_ms: int | None = None
     max_latency_ms: int | None = None
+    max_cost_usd: Usd | None = None
+    min_success_rate: float | None = None
+    min_quality: float | None = None
+    objective: str | dict[str, float] | None = None
     idempotency_key: str | None = None
     repeatable: bool = True
     tags: dict[str, str] = Field(default_factory=dict)
@@ -52,6 +58,10 @@ class TaskLine(BaseModel):
             exclude=frozenset(self.exclude),
             deadline_ms=self.deadline_ms,
             max_latency_ms=self.max_latency_ms,
+            max_cost_usd=self.max_cost_usd,
+            min_success_rate=self.min_success_rate,
+            min_quality=self.min_quality,
+            objective=None if self.objective is None else objective_of(self.objective),
             idempotency_key=self.idempotency_key,
             repeatable=self.repeatable,
             tags=self.tags,

@@ -14,11 +14,16 @@ import typer
 from mahavishnu.cli import (
     alerts,
     batch,
+    bills,
+    budgets,
+    costs,
     discovery,
     doctor,
     engines,
     exits,
     init,
+    planning,
+    queue,
     records,
     routing,
     running,
@@ -76,6 +81,13 @@ app.command()(running.status)
 app.command()(running.cancel)
 app.command()(records.decisions)
 app.command()(records.executions)
+budgets.group.add_typer(queue.group, name="queue")
+budgets.group.command()(queue.drain)
+budgets.group.command()(bills.bill)
+app.add_typer(budgets.group, name="budgets")
+app.command()(costs.costs)
+routing.group.command("set-budget")(budgets.set_budget)
+routing.group.add_typer(planning.group)
 app.add_typer(routing.group, name="routing")
 app.add_typer(schedule.group, name="schedule")
 app.add_typer(alerts.group, name="alerts")

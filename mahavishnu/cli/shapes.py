@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mahavishnu.cli.printing import moment
+from mahavishnu.errors import BudgetExhausted, MahavishnuError, TaskQueued
 from mahavishnu.model import Considered, CostModel, Decision, Estimate, Execution, Outcome, Report, Target, Task
 from mahavishnu.model.money import to_usd
 from mahavishnu.stats.evidence import estimate, merged
@@ -31,6 +32,10 @@ def task_shape(task: Task) -> Shape:
         "target": task.target,
         "exclude": sorted(task.exclude),
         "max_latency_ms": task.max_latency_ms,
+        "max_cost_usd": None if task.max_cost_usd is None else f"{task.max_cost_usd:f}",
+        "min_success_rate": task.min_success_rate,
+        "min_quality": task.min_quality,
+        "objective": None if task.objective is None else str(task.objective),
         "deadline_ms": task.deadline_ms,
         "idempotency_key": task.idempotency_key,
         "repeatable": task.repeatable,
@@ -113,7 +118,19 @@ def result_shape(report: Report) -> Shape:
         "replayed": report.replayed,
         "error_code": report.error.code if report.error else None,
         "error": str(report.error) if report.error else None,
+        **_budget_shape(report.error),
     }
+
+
+def _budget_shape(error: MahavishnuError | None) -> Shape:
+    """Which budget had no room for a task, and where it waits if it does."""
+    match error:
+        case BudgetExhausted(budget=budget):
+            return {"budget": budget, "queued_id": None}
+        case TaskQueued(budget=budget, queued_id=queued_id):
+            return {"budget": budget, "queued_id": queued_id}
+        case _:
+            return {"budget": None, "queued_id": None}
 
 
 def report_shape(report: Report) -> Shape:
@@ -173,6 +190,7 @@ def target_shape(target: Target) -> Shape:
         "deployment": target.deployment,
         "timeout_ms": target.timeout_ms,
         "max_concurrent": target.max_concurrent,
+        "max_cost_usd": None if target.max_cost_usd is None else float(target.max_cost_usd),
         "options": dict(target.options),
     }
 

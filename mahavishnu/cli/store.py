@@ -26,6 +26,9 @@ FORMS = (
     "task_type:{type}:{adapter}",
     "cost:{date}:{adapter}",
     "ab_test:{id}",
+    "adapter:{adapter}:cost:daily:{date}",
+    "adapter:{adapter}:cost:weekly:{year}-W{week}",
+    "cost:total:monthly:{year}:{month}",
 )
 
 
@@ -92,7 +95,9 @@ def get(
     """One record by its key, as JSON.
 
     Keys: exec:{ulid}, routing:{ulid}, adapter:{adapter}:stats,
-    task_type:{type}:{adapter}, cost:{date}:{adapter}, ab_test:{id}.
+    task_type:{type}:{adapter}, cost:{date}:{adapter}, ab_test:{id};
+    and of the ledger: adapter:{adapter}:cost:daily:{date},
+    adapter:{adapter}:cost:weekly:{year}-W{week}, cost:total:monthly:{year}:{month}.
 
     Example: mahavishnu store get exec:01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
@@ -114,7 +119,7 @@ def _reader(key: str) -> Callable[[typer.Context], Shape]:
             return lambda ctx: with_store(ctx, lambda store: _decision(store, meant.id))
         case Form.ADAPTER | Form.TASK_TYPE:
             return lambda ctx: with_app(ctx, _summed(key, meant.adapter, meant.task_type or None))
-        case Form.COST | Form.AB_TEST:
+        case Form.COST | Form.AB_TEST | Form.COST_DAILY | Form.COST_WEEKLY | Form.COST_MONTHLY:
             return lambda ctx: with_app(ctx, lambda app: _record(app, key))
 
 

@@ -47,6 +47,9 @@ def add(
     max_concurrent: Annotated[
         int | None, typer.Option(help="How many runs of it one process has under way at once.")
     ] = None,
+    max_cost_usd: Annotated[
+        str | None, typer.Option(metavar="USD", help="The most that one run can cost: what a budget sets aside.")
+    ] = None,
     options: Annotated[str | None, typer.Option(metavar="JSON", help="Whatever its adapter takes.")] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Add it although it cannot run now.")] = False,
     as_json: Json = False,
@@ -70,6 +73,7 @@ def add(
             "deployment": deployment,
             "timeout_ms": timeout_ms,
             "max_concurrent": max_concurrent,
+            "max_cost_usd": max_cost_usd,
             "options": json_object(options, "--options"),
         },
     )

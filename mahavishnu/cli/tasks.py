@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli import arguments
+from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.completion import target_names, task_types
+from mahavishnu.cli.demands import Deadline, Demands, ForObjective, MaxCost, MaxLatency, MinQuality, MinSuccessRate
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
 from mahavishnu.cli.printing import emit, emit_line, line, note, piece, table, waiting
-from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape, usd
+from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape
 from mahavishnu.errors import NothingEligible
 from mahavishnu.model import Decision, Report, Task
 
@@ -28,10 +30,6 @@ Exclude = Annotated[
 Only = Annotated[str | None, typer.Option("--target", help="Use this target only.", autocompletion=target_names)]
 Capability = Annotated[list[str] | None, typer.Option(help="What the target must be able to do. Repeatable.")]
 Payload = Annotated[str | None, typer.Option(metavar="JSON", help="A JSON object that goes with the text.")]
-MaxLatency = Annotated[
-    int | None, typer.Option("--max-latency-ms", help="Only targets that are known to answer so fast.")
-]
-Deadline = Annotated[int | None, typer.Option("--deadline-ms", help="How long the whole task may take.")]
 Key = Annotated[
     str | None, typer.Option("--idempotency-key", help="The same key never runs twice: it gives the same result.")
 ]
@@ -52,6 +50,10 @@ def route(
     capability: Capability = None,
     payload: Payload = None,
     max_latency_ms: MaxLatency = None,
+    max_cost: MaxCost = None,
+    min_success_rate: MinSuccessRate = None,
+    min_quality: MinQuality = None,
+    objective: ForObjective = None,
     deadline_ms: Deadline = None,
     idempotency_key: Key = None,
     once: Once = False,
@@ -65,9 +67,15 @@ def route(
 
     Example: mahavishnu route "some text" --task-type summarise --json
     """
-    task = _task(
-        text, task_type, exclude, target, capability, payload, max_latency_ms, deadline_ms, idempotency_key, once, tag
+    demands = Demands(
+        max_latency_ms=max_latency_ms,
+        max_cost=max_cost,
+        min_success_rate=min_success_rate,
+        min_quality=min_quality,
+        objective=objective,
+        deadline_ms=deadline_ms,
     )
+    task = _task(text, task_type, exclude, target, capability, payload, demands, idempotency_key, once, tag)
 
     async def decide(app: App) -> tuple[Decision | None, NothingEligible | None]:
         try:
@@ -109,6 +117,10 @@ def execute(
     capability: Capability = None,
     payload: Payload = None,
     max_latency_ms: MaxLatency = None,
+    max_cost: MaxCost = None,
+    min_success_rate: MinSuccessRate = None,
+    min_quality: MinQuality = None,
+    objective: ForObjective = None,
     deadline_ms: Deadline = None,
     idempotency_key: Key = None,
     once: Once = False,
@@ -128,9 +140,15 @@ def execute(
 
     Example: mahavishnu execute "some text" --task-type summarise --idempotency-key order-17
     """
-    task = _task(
-        text, task_type, exclude, target, capability, payload, max_latency_ms, deadline_ms, idempotency_key, once, tag
+    demands = Demands(
+        max_latency_ms=max_latency_ms,
+        max_cost=max_cost,
+        min_success_rate=min_success_rate,
+        min_quality=min_quality,
+        objective=objective,
+        deadline_ms=deadline_ms,
     )
+    task = _task(text, task_type, exclude, target, capability, payload, demands, idempotency_key, once, tag)
     if streaming:
         report = with_app(ctx, lambda app: _stream(app, task, policy, seed, as_json=as_json))
     else:
@@ -179,7 +197,7 @@ def _show_what_happened(report: Report) -> None:
     how = "answered before" if report.replayed else "succeeded"
     took = f" in {report.last.latency_ms:.1f} ms" if report.last.latency_ms is not None else ""
     tries = f", attempt {len(report.executions)}" if len(report.executions) > 1 else ""
-    note(f"{report.last.target} {how}{took}{tries}, ${usd(report.cost_micros):g}, decision {report.decision.id}.")
+    note(f"{report.last.target} {how}{took}{tries}, ${usd_text(report.cost_micros)}, decision {report.decision.id}.")
 
 
 def _task(
@@ -189,8 +207,7 @@ def _task(
     target: str | None,
     capability: list[str] | None,
     payload: str | None,
-    max_latency_ms: int | None,
-    deadline_ms: int | None,
+    demands: Demands,
     idempotency_key: str | None,
     once: bool,
     tag: list[str] | None,
@@ -202,8 +219,12 @@ def _task(
         capabilities=frozenset(capability or ()),
         target=target,
         exclude=frozenset(exclude or ()),
-        max_latency_ms=max_latency_ms,
-        deadline_ms=deadline_ms,
+        max_latency_ms=demands.max_latency_ms,
+        max_cost_usd=demands.max_cost_usd,
+        min_success_rate=demands.min_success_rate,
+        min_quality=demands.min_quality,
+        objective=demands.weights,
+        deadline_ms=demands.deadline_ms,
         idempotency_key=idempotency_key,
         repeatable=not once,
         tags=arguments.pairs(tag, "--tag"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mahavishnu.app import App
+from mahavishnu.compat.costs import Span, cost_over, read_span
 from mahavishnu.compat.metrics import (
     AdapterStats,
     CostTracking,
@@ -34,11 +35,20 @@ class Form(StrEnum):
     TASK_TYPE = "task_type:{type}:{adapter}"
     COST = "cost:{date}:{adapter}"
     AB_TEST = "ab_test:{id}"
+    COST_DAILY = "adapter:{adapter}:cost:daily:{date}"
+    COST_WEEKLY = "adapter:{adapter}:cost:weekly:{year}-W{week}"
+    COST_MONTHLY = "cost:total:monthly:{year}:{month}"
+
+
+_OVER = {"day": Form.COST_DAILY, "week": Form.COST_WEEKLY, "month": Form.COST_MONTHLY}
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, understood. `id` where it names one record, `adapter` (and more) where it names what is summed."""
+    """A key, understood. `id` where it names one record, `adapter` (and more) where it names what is summed.
+
+    `span` where that is the ledger's.
+    """
 
     text: str
     form: Form
@@ -46,6 +56,7 @@ class Key:
     adapter: str = ""
     task_type: str = ""
     date: dt.date = _EPOCH
+    span: Span | None = None
 
 
 def parse_key(text: str) -> Key:
@@ -54,6 +65,8 @@ def parse_key(text: str) -> Key:
     >>> parse_key("task_type:a:b:local").task_type, parse_key("cost:2026-11-21:local").date.day
     ('a:b', 21)
     """
+    if (span := read_span(text)) is not None:
+        return Key(text, _OVER[span.every], adapter=span.adapter, span=span)
     form, _, rest = text.partition(":")
     head, _, tail = rest.rpartition(":")
     match form:
@@ -75,27 +88,38 @@ def parse_key(text: str) -> Key:
 async def get(app: App, key: str) -> Record:
     """The record under a key, as the seeds have it. Raises ValueError for no key, UnknownName for one of nothing."""
     meant = parse_key(key)
+    if meant.span is not None:
+        found: Record | None = await cost_over(app.store, meant.span)
+        see = "mahavishnu costs"
+    else:
+        found = await _found(app, meant)
+        see = "mahavishnu routing stats"
+    if found is None:
+        raise UnknownName(kind="record", name=key, see=see)
+    return found
+
+
+async def _found(app: App, meant: Key) -> Record | None:
     match meant.form:
         case Form.EXECUTION:
             execution = await app.store.execution(meant.id)
-            if execution is not None:
-                return ExecutionRecord.of(execution)
+            return None if execution is None else ExecutionRecord.of(execution)
         case Form.ROUTING:
             decision = await app.store.decision(meant.id)
-            if decision is not None:
-                return RoutingDecision.of(decision)
+            return None if decision is None else RoutingDecision.of(decision)
         case Form.ADAPTER | Form.TASK_TYPE:
             stats = app.orchestrator.stats(meant.task_type or None)
-            if cards := await _of_adapter(app, meant.adapter, [each.scorecard for each in stats]):
-                if meant.form is Form.ADAPTER:
-                    return AdapterStats.of(meant.adapter, cards)
-                return TaskTypeStats.of(meant.task_type, meant.adapter, cards)
+            cards = await _of_adapter(app, meant.adapter, [each.scorecard for each in stats])
+            if not cards:
+                return None
+            if meant.form is Form.ADAPTER:
+                return AdapterStats.of(meant.adapter, cards)
+            return TaskTypeStats.of(meant.task_type, meant.adapter, cards)
         case Form.COST:
             return await cost_on(app, meant)
-        case Form.AB_TEST:
+        case _:
             # There are no experiments yet, so that nothing can have this name.
             raise UnknownName(kind="experiment", name=meant.id)
-    raise UnknownName(kind="record", name=key, see="mahavishnu routing stats")
 
 
 async def cost_on(app: App, key: Key) -> CostTracking:

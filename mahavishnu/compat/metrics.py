@@ -250,7 +250,10 @@ class RoutingDecision(Record):
         constraints = {
             "capabilities": sorted(task.capabilities) or None,
             "exclude": sorted(task.exclude) or None,
+            "max_cost": None if task.max_cost_usd is None else float(task.max_cost_usd),
             "max_latency_ms": task.max_latency_ms,
+            "min_success_rate": task.min_success_rate,
+            "min_quality": task.min_quality,
             "deadline_ms": task.deadline_ms,
         }
         return cls(

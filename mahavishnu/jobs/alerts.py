@@ -11,8 +11,9 @@ import httpx
 
 from mahavishnu.jobs.tracks import State, state_json, state_of
 from mahavishnu.jobs.watching import Finding, Watcher
-from mahavishnu.model import Status
+from mahavishnu.model import Balance, Status
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
+from mahavishnu.model.money import to_usd
 from mahavishnu.ports import Clock, ExecutionQuery, Store
 from mahavishnu.settings import AlertSettings
 
@@ -74,26 +75,26 @@ async def _step(store: Store, clock: Clock, settings: AlertSettings) -> Checked:
     standing = {each.condition: each for each in await store.alerts(unresolved=True)}
     watcher = Watcher(state_of(before.state), settings)
     _accept(watcher, standing)
-    ledger = Ledger(standing, clock)
+    register = Register(standing, clock)
     cursor, facts = before.cursor, 0
     newest = await store.newest()
     async for position, fact in store.facts(before.cursor, newest):
-        ledger.enter(watcher.take(fact))
+        register.enter(watcher.take(fact))
         cursor, facts = position, facts + 1
         if facts == AT_ONCE:
             break
     else:
         cursor = newest
     holding = [*watcher.alarmed(), *await _present(store, watcher.state, settings, clock.now_us())]
-    ledger.enter(holding)
-    ledger.close_all_but({each.condition for each in holding})
+    register.enter(holding)
+    register.close_all_but({each.condition for each in holding})
     after = Watch(revision=before.revision + 1, cursor=cursor, state=state_json(watcher.state))
-    if not await store.keep_watch(before, after, list(ledger.changed.values())):
+    if not await store.keep_watch(before, after, list(register.changed.values())):
         return Checked(0)
-    return Checked(facts, ledger.opened(), ledger.closed())
+    return Checked(facts, register.opened(), register.closed())
 
 
-class Ledger:
+class Register:
     """The alerts as they stand while findings come in: at most one that is not resolved for each condition."""
 
     def __init__(self, standing: Mapping[Condition, Alert], clock: Clock) -> None:
@@ -154,7 +155,30 @@ async def _present(store: Store, state: State, settings: AlertSettings, now_us: 
     for target in [name for name, lost in state.lost.items() if now_us - lost.last_at_us >= settings.lost_for_s * 1e6]:
         del state.lost[target]
     lost = [_lost(target, each.count) for target, each in sorted(state.lost.items())]
-    return [*lost, *await _stuck(store, settings, now_us), *await _unscheduled(store, state, settings, now_us)]
+    return [
+        *lost,
+        *await _stuck(store, settings, now_us),
+        *await _unscheduled(store, state, settings, now_us),
+        *(finding for each in await store.balances(now_us) if (finding := _spent(each)) is not None),
+    ]
+
+
+def _spent(balance: Balance) -> Finding | None:
+    """A budget that has come to its soft limit, or that has no room left at all."""
+    budget, spent = balance.budget, balance.spent_micros
+    hard, soft = budget.hard_micros, budget.soft_micros
+    empty = hard is not None and spent >= hard
+    if not empty and (soft is None or spent < soft):
+        return None
+    limit = to_usd((hard if empty else soft) or 0)
+    what = f"its limit of ${limit:f}; tasks are held up ({budget.on_exhausted.value})" if empty else f"${limit:f}"
+    return Finding(
+        Condition(kind=AlertKind.BUDGET, about=budget.name),
+        Severity.CRITICAL if empty else Severity.WARNING,
+        f"budget {budget.name} has spent ${to_usd(spent):f} of {balance.label} and reached {what} "
+        f"(mahavishnu budgets show {budget.name})",
+        {"spent_usd": str(to_usd(spent)), "limit_usd": str(limit), "period": balance.label},
+    )
 
 
 def _lost(target: str, count: int) -> Finding:
@@ -256,6 +280,7 @@ def alert_document(alert: Alert) -> dict[str, object]:
         "kind": alert.condition.kind.value,
         "task_type": alert.condition.task_type,
         "target": alert.condition.target,
+        "about": alert.condition.about,
         "severity": alert.severity.value,
         "status": alert.status.value,
         "summary": alert.summary,

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from mahavishnu.errors import MahavishnuError, RepositoryError, UnknownName
 from mahavishnu.jobs import alerts, scores
 from mahavishnu.jobs.cron import due_at_us
+from mahavishnu.jobs.planning import publish_prices
 from mahavishnu.jobs.retention import retain
 from mahavishnu.jobs.scores import Published
 from mahavishnu.model import Snapshot
@@ -93,6 +94,20 @@ async def _fold(store: Store, clock: Clock, settings: Settings) -> JobReport:
     return _report("fold", published, changes, settings)
 
 
+async def _plan(store: Store, clock: Clock, settings: Settings) -> JobReport:
+    published = await publish_prices(store, clock, settings)
+    changes = published.after.notes if published.news else ()
+    did = f"Published snapshot {published.after.version}" if published.news else "No price has moved"
+    prices = sorted(published.after.prices.items())
+    return JobReport(
+        name="plan",
+        did=f"{did}; {_counted(len(prices), 'task type')} with a price.",
+        columns=("task_type", "successes_per_dollar"),
+        rows=[{"task_type": kind, "successes_per_dollar": price} for kind, price in prices],
+        changes=changes,
+    )
+
+
 async def _check_alerts(store: Store, clock: Clock, settings: Settings) -> JobReport:
     checked = await alerts.check(store, clock, settings.alerts)
     changes = [f"{each.condition} opened: {each.summary}" for each in checked.opened]
@@ -119,6 +134,7 @@ _REGISTERED: Sequence[tuple[Job, Run]] = (
         _recalculate,
     ),
     (Job(name="fold", doc="Add up and publish what came since, and catch up.", cron="*/5 * * * *"), _fold),
+    (Job(name="plan", doc="Price what is left of each budget.", cron="*/5 * * * *"), _plan),
     (Job(name="check-alerts", doc="Open and close alerts.", cron="* * * * *"), _check_alerts),
     (
         Job(

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 
 from mahavishnu.errors import SnapshotConflict, UnknownName
 from mahavishnu.model import Daily, Scorecard, Snapshot, SnapshotKind, Target
+from mahavishnu.model.objective import Objective
+from mahavishnu.model.plan import Frontier
 from mahavishnu.model.scorecard import day_of
 from mahavishnu.model.snapshot import Key
+from mahavishnu.planning.pareto import frontier
 from mahavishnu.plugins import make
 from mahavishnu.policies.statistical import Statistical
 from mahavishnu.ports import Clock, Store
@@ -16,6 +19,8 @@ from mahavishnu.settings import EvidenceSettings, Settings
 from mahavishnu.stats.evidence import estimate, weighed
 from mahavishnu.stats.ordering import Showing, reorder
 from mahavishnu.stats.scoring import Scoring
+
+NO_STRATEGIES: Mapping[str, Objective] = {}
 
 TRIES = 5
 """Somebody else may publish between the reading and the writing; whoever is that unlucky so often should say so."""
@@ -73,9 +78,16 @@ async def recalculate(
     for _ in range(TRIES):
         before = await store.latest()
         evidence = await _of_today(store, clock, settings.evidence, before)
-        orders, notes = reordered(before.orders, await _known(store, settings), evidence.scorecards, scoring)
+        known = await _known(store, settings)
+        orders, notes = reordered(before.orders, known, evidence.scorecards, scoring, before.strategies)
         notes = (*notes, *moved(before, evidence))
-        after = replace(evidence, kind=SnapshotKind.RECALCULATION, orders=orders, notes=notes)
+        after = replace(
+            evidence,
+            kind=SnapshotKind.RECALCULATION,
+            orders=orders,
+            frontiers=frontiers(evidence.scorecards),
+            notes=notes,
+        )
         if _says_the_same(before, after):
             return Published(before, before)
         if dry_run or await _publish(store, after):
@@ -130,11 +142,20 @@ def scorecards(dailies: Sequence[Daily], today: int, evidence: EvidenceSettings)
     return {key: weighed(days[key], today, evidence.decay_per_day, *key) for key in sorted(days)}
 
 
+def frontiers(cards: Mapping[Key, Scorecard]) -> dict[str, Frontier]:
+    """Of every task type, who is dominated by nobody, and how sure that is."""
+    kinds: dict[str, list[Scorecard]] = {}
+    for (_, task_type), card in sorted(cards.items()):
+        kinds.setdefault(task_type, []).append(card)
+    return {task_type: found for task_type, each in kinds.items() if (found := frontier(each))}
+
+
 def reordered(
     orders: Mapping[str, Sequence[str]],
     targets: Sequence[Target],
     cards: Mapping[Key, Scorecard],
     scoring: Scoring,
+    strategies: Mapping[str, Objective] = NO_STRATEGIES,
 ) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     """The preference order of every task type that there is evidence of, and what changed in them, in words."""
     after: dict[str, tuple[str, ...]] = {}
@@ -143,7 +164,11 @@ def reordered(
         default = [each.name for each in targets if each.takes(task_type)]
         # Some processes have targets that neither the settings nor the store know of.
         default += sorted(name for name, kind in cards if kind == task_type and name not in default)
-        showings = {name: _showing(cards[name, task_type], scoring) for name in default if (name, task_type) in cards}
+        goal = strategies.get(task_type)
+        weighed_by = scoring if goal is None else scoring.good_at(goal)
+        showings = {
+            name: _showing(cards[name, task_type], weighed_by) for name in default if (name, task_type) in cards
+        }
         found = reorder(orders.get(task_type, ()), default, showings)
         after[task_type] = found.order
         notes += [f"{task_type}: {swap}" for swap in found.swaps]
@@ -175,18 +200,20 @@ async def _rebuild(store: Store) -> None:
 
 
 async def _of_today(store: Store, clock: Clock, evidence: EvidenceSettings, before: Snapshot) -> Snapshot:
-    """The next snapshot, with the orders of before."""
+    """The next snapshot: new evidence, and everything else as before."""
     now_us = clock.now_us()
     today = day_of(now_us)
     cursor, dailies = await store.dailies(today - evidence.window_days + 1)
-    return Snapshot(
+    return replace(
+        before,
         version=before.version + 1,
         kind=SnapshotKind.FOLD,
         cursor=cursor,
         day=today,
         published_at_us=now_us,
         scorecards=scorecards(dailies, today, evidence),
-        orders=before.orders,
+        notes=(),
+        restored=None,
     )
 
 

@@ -23,6 +23,7 @@ def test_results_stand_in_the_order_of_the_tasks(cli: Any, tasks: Any, folder: P
         "done": 50,
         "resumed": 0,
         "failed": 0,
+        "queued": 0,
         "cost_usd": 0.05,
         "targets": {"shout": {"succeeded": 50, "failed": 0}},
     }
@@ -31,7 +32,7 @@ def test_results_stand_in_the_order_of_the_tasks(cli: Any, tasks: Any, folder: P
     assert [each["value"] for each in written] == [text.upper() for text in texts]
     assert set(written[0]) == {
         "line", "decision_id", "execution_id", "target", "status", "value", "latency_ms", "cost_usd", "replayed",
-        "error_code", "error",
+        "error_code", "error", "budget", "queued_id",
     }  # fmt: skip
 
 

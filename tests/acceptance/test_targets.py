@@ -14,7 +14,7 @@ def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
     added = cli.ok(
         "targets", "add", "shout", "--run", "functions:shout", "--task-type", "say", "--task-type", "sing",
         "--capability", "loud", "--cost-per-run", "0.002", "--timeout-ms", "500",
-        "--cost", "per_second_usd=0.5", "--options", '{"a": [1]}',
+        "--cost", "per_second_usd=0.5", "--max-cost-usd", "0.01", "--options", '{"a": [1]}',
     )  # fmt: skip
     (listed,) = cli.ok("targets", "list")
     assert listed == added
@@ -30,6 +30,7 @@ def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
         "deployment": "local",
         "timeout_ms": 500,
         "max_concurrent": None,
+        "max_cost_usd": 0.01,
         "options": {"a": [1]},
         "enabled": True,
         "source": "store",

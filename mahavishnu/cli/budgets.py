@@ -1,0 +1,262 @@
+"""mahavishnu budgets set, list, show and remove: what may be spent, and how it stands."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mahavishnu.cli import amounts, arguments, budget_view
+from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.budget_view import budget_shape, entry_shape
+from mahavishnu.cli.completion import budget_names, target_names, task_types
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
+from mahavishnu.cli.printing import emit, line, note, pairs, table
+from mahavishnu.errors import UnknownName, did_you_mean
+from mahavishnu.model import ANY, Balance, Budget, LedgerEntry, OnExhausted, Period, Target
+from mahavishnu.model.queued import QueueStatus
+from mahavishnu.model.task import NAME
+
+if TYPE_CHECKING:
+    from mahavishnu.ports import Store
+
+group = typer.Typer(
+    help="What may be spent: set, list, show, remove; what waits for room: queue, drain; late bills: bill.",
+    rich_markup_mode="rich",
+)
+
+BudgetName = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=budget_names)]
+
+NONE = "none"
+"""What is typed to take a limit, or what narrows a budget down, away again."""
+
+
+@group.command("set")
+def set_budget(
+    ctx: typer.Context,
+    name: BudgetName,
+    limit: Annotated[str | None, typer.Option(metavar="USD", help="Never more than this in a period.")] = None,
+    soft: Annotated[str | None, typer.Option(metavar="USD", help="From here on there is an alert.")] = None,
+    period: Annotated[Period | None, typer.Option(help="When it begins anew; if nobody says, never.")] = None,
+    zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Whose midnight ends a period, such as Europe/Vienna; else UTC.")
+    ] = None,
+    task_type: Annotated[
+        str | None, typer.Option("--task-type", "-t", help="For this type only.", autocompletion=task_types)
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="For this target only.", autocompletion=target_names)] = None,
+    adapter: Annotated[str | None, typer.Option(help="For the targets of this adapter only.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="For tasks with this label only. Repeatable.")
+    ] = None,
+    on_exhausted: Annotated[
+        OnExhausted | None, typer.Option(help="What becomes of a task without room; if nobody says, reject.")
+    ] = None,
+    max_age: Annotated[
+        str | None, typer.Option(metavar="AGE", help="How long a task may wait in its queue; else 24h.")
+    ] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Make a budget, or change it: what is not given stays as it was, and so does what was spent.
+
+    What is not narrowed down covers every run. A run counts in all budgets that
+    cover it, and needs room in each. The word "none" takes a limit, or what
+    narrows it down, away again.
+
+    Example: mahavishnu budgets set search --limit 25 --soft 20 --period day --tag team=search
+    """
+    typed = {
+        "hard_micros": limit,
+        "soft_micros": soft,
+        "period": period,
+        "zone": zone,
+        "task_type": task_type,
+        "target": target,
+        "adapter": adapter,
+        "tags": tag or None,
+        "on_exhausted": on_exhausted,
+        "max_age_s": max_age,
+    }
+    changes = {field: _read(field, each) for field, each in typed.items() if each is not None}
+    now_us = _now_us()
+    declared = flags_of(ctx).settings().targets.values()
+
+    async def act(store: Store) -> tuple[Balance, Sequence[str]]:
+        before = {each.budget.name: each.budget for each in await store.balances(now_us)}
+        budget = replace(before[name], **changes) if name in before else Budget(name=name, **changes)
+        await store.set_budget(budget)
+        strange = _strange(budget, [*declared, *await store.targets()])
+        return await _find(store, name, now_us), strange
+
+    balance, strange = with_store(ctx, act)
+    for each in strange:
+        note(each)
+    if as_json:
+        emit(budget_shape(balance, now_us))
+    else:
+        budget_view.say(balance, now_us)
+
+
+@group.command("list")
+def list_budgets(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Every budget as it stands now.
+
+    Example: mahavishnu budgets list
+    """
+    now_us = _now_us()
+    found = with_store(ctx, lambda store: store.balances(now_us))
+    if as_json:
+        emit([budget_shape(each, now_us) for each in found])
+        return
+    rows = [budget_view.row(each, now_us) for each in found]
+    table(budget_view.COLUMNS, rows, empty="No budget yet; make one: mahavishnu budgets set NAME --limit 25")
+
+
+@group.command()
+def show(
+    ctx: typer.Context,
+    name: BudgetName,
+    last: Annotated[int, typer.Option(min=0, max=100_000, help="How many of its entries, the newest.")] = 10,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """One budget: its terms, how it stands in this period, and what was written down in it last.
+
+    Example: mahavishnu budgets show search
+    """
+    now_us = _now_us()
+
+    async def look(store: Store) -> tuple[Balance, Sequence[LedgerEntry]]:
+        balance = await _find(store, name, now_us)
+        return balance, await _last_entries(store, balance, now_us, last)
+
+    balance, entries = with_store(ctx, look)
+    shape = budget_shape(balance, now_us)
+    if as_json:
+        emit({**shape, "entries": [entry_shape(each) for each in entries]})
+        return
+    line(f"Budget {name}: {budget_view.terms(balance.budget)}.")
+    line()
+    pairs([(each, shape[each]) for each in budget_view.STANDING])
+    if last:
+        line()
+        budget_view.show_entries(entries, empty="Nothing was written down in this period.")
+
+
+@group.command()
+def remove(
+    ctx: typer.Context,
+    name: BudgetName,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Take a budget away; what was spent stays in the ledger.
+
+    Example: mahavishnu budgets remove search
+    """
+
+    async def act(store: Store) -> int:
+        await _find(store, name, _now_us())
+        await store.remove_budget(name)
+        return sum(each.budget == name for each in await store.queued(QueueStatus.WAITING))
+
+    left = with_store(ctx, act)
+    if as_json:
+        emit({"budget": name, "removed": True, "waiting": left})
+    else:
+        line(f"Removed budget {name}.")
+    if left:
+        note(f"{'1 task still waits' if left == 1 else f'{left} tasks still wait'}; run: mahavishnu budgets drain")
+
+
+# -- what was typed, and what is there ---------------------------------------------------------------------------------
+
+
+def _word(argument: str) -> Callable[[str], str]:
+    def read(given: str) -> str:
+        if not NAME.fullmatch(given):
+            raise bad(argument, f"must be one word of letters, digits and _.:/@-, not {given!r:.80}")
+        return given
+
+    return read
+
+
+_MAY_GO: Mapping[str, Callable[[str], object]] = {
+    "hard_micros": lambda given: amounts.micros(given, "--limit"),
+    "soft_micros": lambda given: amounts.micros(given, "--soft"),
+    "task_type": _word("--task-type"),
+    "target": _word("--target"),
+    "adapter": _word("--adapter"),
+}
+
+
+def _read(field: str, typed: Any) -> Any:
+    """What a field of a budget is to be."""
+    if field in _MAY_GO:
+        return None if typed == NONE else _MAY_GO[field](typed)
+    match field:
+        case "tags":
+            return {} if typed == [NONE] else arguments.pairs(typed, "--tag")
+        case "max_age_s":
+            return amounts.seconds(typed, "--max-age")
+        case _:
+            return typed
+
+
+def _strange(budget: Budget, targets: Iterable[Target]) -> list[str]:
+    """What it is narrowed down to and nobody has declared; no reason to refuse it, since that may still come."""
+    from mahavishnu.settings import nearest
+
+    there = list(targets)
+    types = {word for each in there for word in each.task_types}
+    known = [
+        ("target", budget.target, {each.name for each in there}),
+        ("adapter", budget.adapter, {each.adapter for each in there}),
+        ("task type", None if ANY in types else budget.task_type, types),
+    ]
+    return [
+        f'No {kind} "{word}" is declared as yet{did_you_mean(nearest(word, names)) or "."}'
+        for kind, word, names in known
+        if word is not None and word not in names
+    ]
+
+
+def _now_us() -> int:
+    from mahavishnu.engine.clock import SystemClock
+
+    return SystemClock().now_us()
+
+
+async def _find(store: Store, name: str, now_us: int) -> Balance:
+    from mahavishnu.settings import nearest
+
+    balances = {each.budget.name: each for each in await store.balances(now_us)}
+    if name not in balances:
+        raise UnknownName(kind="budget", name=name, nearest=nearest(name, balances), see="mahavishnu budgets list")
+    return balances[name]
+
+
+async def _last_entries(store: Store, balance: Balance, now_us: int, last: int) -> Sequence[LedgerEntry]:
+    """The newest of its period, in the order in which they were written."""
+    newest: deque[LedgerEntry] = deque(maxlen=last)
+    began_us, _ = balance.budget.bounds_us(now_us)
+    async for entry in store.entries(began_us):
+        if any((each.budget, each.label) == (balance.budget.name, balance.label) for each in entry.accounts):
+            newest.append(entry)
+    return tuple(newest)

@@ -1,0 +1,111 @@
+"""mahavishnu costs: what was spent, by whatever it is to be looked at."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli import amounts
+from mahavishnu.cli.amounts import DAY_S, usd_text
+from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
+from mahavishnu.cli.printing import emit, line, moment, table
+from mahavishnu.cli.shapes import Shape
+from mahavishnu.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from mahavishnu.ports import Cost
+
+TAG = "tag:"
+DIMENSIONS = ("target", "adapter", "task_type", "day")
+
+
+def costs(
+    ctx: typer.Context,
+    by: Annotated[
+        str, typer.Option(metavar="WHAT,…", help="Any of target, adapter, task-type, day, tag:NAME.")
+    ] = "target",
+    window: Annotated[
+        str,
+        typer.Option(metavar="AGE", help="How far back: 30d are days in UTC, today among them; 12h is by the clock."),
+    ] = "30d",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the total.")] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """What was spent, to the micro-dollar: charges, and what late bills put right.
+
+    Runs that cost nothing and that no budget covers leave no entry and are not
+    counted.
+
+    Example: mahavishnu costs --by target,task-type --window 30d
+    """
+    from mahavishnu.engine.clock import SystemClock
+
+    if as_csv and as_json:
+        raise bad("--csv", "and --json exclude each other; give one")
+    dimensions = read_dimensions(by)
+    since_us = since(window, SystemClock().now_us())
+    found = with_store(ctx, lambda store: store.costs(dimensions, since_us))
+    total = {
+        "executions": sum(each.executions for each in found),
+        "cost_usd": usd_text(sum(each.micros for each in found)),
+    }
+    if as_json:
+        shapes = [_shape(each, dimensions) for each in found]
+        emit({"by": list(dimensions), "since": moment(since_us), "costs": shapes, "total": total})
+        return
+    columns = (*dimensions, "executions", "cost_usd")
+    rows = [list(_shape(each, dimensions).values()) for each in found]
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([columns, *rows])
+        return
+    table(columns, rows, empty="Nothing was spent in that time.")
+    if rows:
+        line()
+        runs = "1 execution" if total["executions"] == 1 else f"{total['executions']} executions"
+        line(f"In all: {runs}, ${total['cost_usd']}.")
+
+
+def read_dimensions(by: str) -> tuple[str, ...]:
+    """The dimensions that a list of words names.
+
+    >>> read_dimensions("target, task-type,tag:team")
+    ('target', 'task_type', 'tag:team')
+    """
+    from mahavishnu.settings import nearest
+
+    words = [each.strip() for each in by.split(",")]
+    dimensions = [each if each.startswith(TAG) else each.replace("-", "_") for each in words]
+    for given, each in zip(words, dimensions, strict=True):
+        if each not in DIMENSIONS and not (each.startswith(TAG) and each != TAG):
+            hint = did_you_mean(nearest(each, DIMENSIONS)) or f"; take of {', '.join(DIMENSIONS)}, {TAG}NAME"
+            raise bad("--by", f'knows no "{given:.40}"{hint}')
+    if len(set(dimensions)) < len(dimensions):
+        raise bad("--by", f"names one twice: {by:.80}")
+    return tuple(dimensions)
+
+
+def since(window: str, now_us: int) -> int:
+    """When a window began.
+
+    >>> since("1d", 90_000_000_000), since("1h", 90_000_000_000)
+    (86400000000, 86400000000)
+    """
+    length_s = amounts.seconds(window, "--window")
+    if not window.strip().endswith("d"):
+        return now_us - length_s * 1_000_000
+    today = now_us // 1_000_000 // DAY_S
+    return (today - length_s // DAY_S + 1) * DAY_S * 1_000_000
+
+
+def _shape(cost: Cost, dimensions: Sequence[str]) -> Shape:
+    by = {each: cost.by.get(each, "") for each in dimensions}
+    return {**by, "executions": cost.executions, "cost_usd": usd_text(cost.micros)}

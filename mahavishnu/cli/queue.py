@@ -1,0 +1,179 @@
+"""mahavishnu budgets queue and drain: tasks that wait until a budget has room for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app, with_store
+from mahavishnu.cli.printing import emit, emit_line, line, moment, note, table, waiting
+from mahavishnu.cli.shapes import Shape, task_shape
+from mahavishnu.errors import UnknownName
+from mahavishnu.model.queued import QueuedTask, QueueStatus
+
+if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.engine.queue import Drained
+    from mahavishnu.ports import Store
+
+group = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
+
+PAUSE_S = 1.0
+"""Between two looks of `drain --follow`."""
+
+_OPEN = (QueueStatus.RUNNING, QueueStatus.WAITING)
+
+
+@group.callback()
+def queue(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="With --all: how many, the newest.")] = 100,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """What waits for room in a budget, in the order in which it will run.
+
+    Whatever process of mahavishnu runs lets them go when there is room; where
+    none does, mahavishnu budgets drain does. Take one out with: queue remove.
+
+    Example: mahavishnu budgets queue --all --json
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+
+    async def look(store: Store) -> Sequence[QueuedTask]:
+        if everything:
+            return await store.queued(last=last)
+        return await _open(store)
+
+    found = with_store(ctx, look)
+    if as_json:
+        emit([queued_shape(each) for each in found])
+        return
+    columns = ("queued_id", "budget", "task_type", "status", "queued_at", "expires_at", "decision_id", "note")
+    rows = [[queued_shape(each)[column] for column in columns] for each in found]
+    table(columns, rows, empty="Nothing was ever queued." if everything else "Nothing waits.")
+
+
+@group.command()
+def remove(
+    ctx: typer.Context,
+    queued: Annotated[str, typer.Argument(metavar="QUEUED_ID", help="As execute and queue print it.")],
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Take a task out of the queue; it will not run.
+
+    Example: mahavishnu budgets queue remove 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+    from mahavishnu.engine.clock import SystemClock
+
+    now_us = SystemClock().now_us()
+
+    async def act(store: Store) -> tuple[QueuedTask, bool]:
+        found = next((each for each in await store.queued(QueueStatus.WAITING) if each.id == queued), None)
+        if found is None:
+            raise UnknownName(kind="waiting task", name=queued, see="mahavishnu budgets queue --all")
+        gone = replace(found, status=QueueStatus.REMOVED, ended_at_us=now_us, note="taken out by hand")
+        return gone, await store.move_queued(queued, QueueStatus.WAITING, gone)
+
+    gone, moved = with_store(ctx, act)
+    if not moved:
+        note(f"{queued} has just begun to run; see: mahavishnu budgets queue --all.")
+        raise typer.Exit(FAILED)
+    if as_json:
+        emit(queued_shape(gone))
+    else:
+        line(f"Took {queued} out of the queue of {gone.budget}.")
+
+
+def drain(
+    ctx: typer.Context,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Stay until nothing waits, and say what became of each.")
+    ] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Run what waits and fits by now, in its order; what has waited too long is given up.
+
+    With --follow, a line (with --json, an object) for each task that is over.
+
+    Example: mahavishnu budgets drain --follow
+    """
+    if follow:
+        with_app(ctx, lambda app: _follow(app, _tell_as_json if as_json else _tell))
+        return
+
+    async def once(app: App) -> tuple[Drained | None, int]:
+        drained = await app.orchestrator.drain_queue()
+        return drained, len(await _open(app.store))
+
+    with waiting("Running what fits …"):
+        drained, left = with_app(ctx, once)
+    if as_json:
+        emit(asdict(drained) if drained else {"ran": 0, "expired": 0, "waiting": left})
+    elif drained:
+        line(f"{drained.ran} ran, {drained.expired} had waited too long, {drained.waiting} still wait.")
+    if drained is None:
+        note("Another process is at it.")
+
+
+# -- inside ------------------------------------------------------------------------------------------------------------
+
+
+async def _open(store: Store) -> list[QueuedTask]:
+    """What runs from the queue now, and then what waits."""
+    return [each for status in _OPEN for each in await store.queued(status)]
+
+
+async def _follow(app: App, tell: Callable[[QueuedTask], None]) -> None:
+    """Whoever lets a task go, this process or another: what became of it stands in the queue."""
+    before: set[str] = {each.id for each in await _open(app.store)}
+    while before:
+        await app.orchestrator.drain_queue()
+        after = {each.id for each in await _open(app.store)}
+        if over := before - after:
+            for each in await app.store.queued():
+                if each.id in over:
+                    tell(each)
+        before = after
+        if before:
+            await asyncio.sleep(PAUSE_S)
+
+
+def _tell(queued: QueuedTask) -> None:
+    decision = f", decision {queued.decision_id}" if queued.decision_id else ""
+    line(f"{queued.id} ({queued.task.type}) {queued.status.value}: {queued.note}{decision}")
+
+
+def _tell_as_json(queued: QueuedTask) -> None:
+    emit_line(queued_shape(queued))
+
+
+def queued_shape(queued: QueuedTask) -> Shape:
+    return {
+        "queued_id": queued.id,
+        "budget": queued.budget,
+        "task_type": queued.task.type,
+        "status": queued.status.value,
+        "queued_at": moment(queued.queued_at_us),
+        "expires_at": moment(queued.expires_at_us),
+        "ended_at": moment(queued.ended_at_us),
+        "decision_id": queued.decision_id,
+        "policy": queued.policy,
+        "note": queued.note,
+        "task": task_shape(queued.task),
+    }
