@@ -24,11 +24,13 @@ class NothingEligible(WorkflowError):
     why_not: Mapping[str, str]
     decision_id: str | None = None
     waited_ms: int = 0
+    relaxation: str | None = None
 
     def __str__(self) -> str:
         waited = f" (waited {self.waited_ms / 1000:.1f} s for one to recover)" if self.waited_ms >= 100 else ""
         each = "; ".join(f"{target}: {why}" for target, why in self.why_not.items())
-        return f'No target may run "{self.task_type}" now{waited}: {each or "no target is configured"}.'
+        mend = f". {self.relaxation}" if self.relaxation else ""
+        return f'No target may run "{self.task_type}" now{waited}: {each or "no target is configured"}{mend}.'
 
 
 @dataclass(eq=False, kw_only=True)
