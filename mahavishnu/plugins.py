@@ -68,7 +68,7 @@ def make(factory: Callable[..., P], options: Mapping[str, Any], where: str) -> P
     ('etl-b',)
     >>> make(Preference, {"odrer": ["etl-b"]}, "[policies.preference]")
     Traceback (most recent call last):
-    mahavishnu.errors.SettingsError: [policies.preference]: unknown option "odrer" (did you mean "order"?).
+    mahavishnu.errors.inputs.SettingsError: [policies.preference]: unknown option "odrer" (did you mean "order"?).
     """
     known, open_ended = _options(factory)
     for name in options:

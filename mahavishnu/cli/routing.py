@@ -62,7 +62,7 @@ def stats(
         return
     columns = (
         "task_type", "target", "n", "successes", "rate", "wilson_lo", "wilson_hi", "p50_ms", "p95_ms", "p99_ms",
-        "mean_cost_usd", "score", "trusted",
+        "mean_cost_usd", "quality", "score", "trusted",
     )  # fmt: skip
     table(columns, [[each[column] for column in columns] for each in shapes], empty="Nothing has been run yet.")
 

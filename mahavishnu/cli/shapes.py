@@ -155,6 +155,7 @@ def stat_shape(stat: Stat) -> Shape:
         "target": stat.target,
         "task_type": stat.task_type,
         **_estimate_shape(stat.estimate),
+        "speed": stat.speed,
         "score": stat.score,
         "trusted": stat.trusted,
     }
@@ -172,9 +173,15 @@ def _estimate_shape(seen: Estimate) -> Shape:
         "p95_ms": seen.p95_ms,
         "p99_ms": seen.p99_ms,
         "mean_cost_usd": None if seen.mean_cost_micros is None else seen.mean_cost_micros / 1e6,
+        "cost_interval_usd": _in_dollars(seen.cost_interval_micros),
         "quality": seen.quality,
+        "quality_interval": None if seen.quality is None else list(seen.quality_interval),
         "last_at": moment(seen.last_at_us or None),
     }
+
+
+def _in_dollars(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else [end / 1e6 for end in interval]
 
 
 def target_shape(target: Target) -> Shape:

@@ -160,15 +160,17 @@ class Gate:
 
 def _is_choosy(task: Task) -> bool:
     """Whether it asks for more than its type."""
-    demands = (
-        task.target,
-        task.max_latency_ms,
-        task.max_cost_usd,
-        task.min_success_rate,
-        task.min_quality,
-        task.deadline_ms,
+    # Each asked by itself: this stands in the way of every decision.
+    return bool(
+        task.exclude
+        or task.capabilities
+        or task.target is not None
+        or task.max_latency_ms is not None
+        or task.max_cost_usd is not None
+        or task.min_success_rate is not None
+        or task.min_quality is not None
+        or task.deadline_ms is not None
     )
-    return bool(task.exclude or task.capabilities) or any(each is not None for each in demands)
 
 
 def _differ(target: Target, before: Target) -> bool:

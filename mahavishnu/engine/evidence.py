@@ -21,6 +21,7 @@ class Stat:
     task_type: str
     estimate: Estimate
     scorecard: Scorecard
+    speed: float
     score: float | None
     trusted: bool
 
@@ -32,6 +33,7 @@ def stat_of(card: Scorecard, scoring: Scoring) -> Stat:
         task_type=card.task_type,
         estimate=seen,
         scorecard=card,
+        speed=scoring.speed(seen),
         score=scoring.score(seen),
         trusted=scoring.trusts(seen),
     )

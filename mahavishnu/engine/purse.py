@@ -46,6 +46,10 @@ class Price:
         return next((each for each in self.balances if not fits(each, self.most)), None)
 
 
+NOT_ASKED = Price(None, ())
+"""Where there is no budget nobody asks."""
+
+
 def fits(balance: Balance, micros: Micros | None) -> bool:
     room = balance.room_micros
     return room is None or (micros is not None and micros <= room)
@@ -120,7 +124,7 @@ class Purse:
     def price(self, task: Task, target: Target, seconds: float) -> Price:
         """What a run may cost, and what that would count against."""
         if not self._balances:
-            return Price(worst_case(target, seconds), ())
+            return NOT_ASKED
         now_us = self._clock.now_us()
         spender = spender_of(task, target)
         covering = tuple(_now(each, now_us) for each in self._balances if each.budget.covers(spender))

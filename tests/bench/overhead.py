@@ -1,6 +1,7 @@
 """P18: the whole overhead of `execute` around a function that does nothing.
 
-Subjects: ours over SQLite (durable to the disk), ours in memory, and the floor: the same two commits by hand.
+Subjects: ours over SQLite (durable to the disk), the same under two budgets and an SLA, ours in memory, and the floor:
+the same two commits by hand.
 """
 
 import asyncio
@@ -10,10 +11,12 @@ import statistics
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from pathlib import Path
 
 from mahavishnu import Task
-from mahavishnu.app import open_app
+from mahavishnu.app import make_store, open_app
+from mahavishnu.model import Budget, Micros, Period
 from mahavishnu.settings import load_settings
 from mahavishnu_local import target
 
@@ -40,6 +43,28 @@ async def execute(url: str, calls: int = CALLS) -> list[float]:
             await app.orchestrator.execute(Task(type="nothing", text="x"))
             if number >= WARM_UP:
                 taken.append(time.perf_counter() - began)
+    return taken
+
+
+async def execute_paid(url: str, calls: int = CALLS) -> list[float]:
+    """Every run is set aside for and charged in two budgets, and judged by three demands."""
+    taken = []
+    paid = {"run": "builtins:str", "task_types": ["paid"], "cost_per_run": 0.0001, "max_cost_usd": 0.0001}
+    settings = load_settings(None, {}, {"store": {"url": url}, "targets": {"one": paid, "two": paid}})
+    store = make_store(settings)
+    await store.open()
+    await store.set_budget(Budget(name="all", hard_micros=Micros(10**12), period=Period.DAY))
+    await store.set_budget(Budget(name="paid", hard_micros=Micros(10**12), task_type="paid"))
+    await store.close()
+    async with open_app(settings) as app:
+        task = Task(type="paid", text="x", max_latency_ms=60_000, max_cost_usd=Decimal(1), min_success_rate=0.1)
+        for number in range(WARM_UP + calls):
+            began = time.perf_counter()
+            await app.orchestrator.execute(task)
+            if number >= WARM_UP:
+                taken.append(time.perf_counter() - began)
+        spent = [each.spent_micros for each in await app.store.balances(time.time_ns() // 1000)]
+        assert spent == [100 * (WARM_UP + calls)] * 2
     return taken
 
 
@@ -86,6 +111,8 @@ def main() -> None:
         here = Path(folder)
         print(json.dumps(line("floor: two durable commits", two_commits(here / "floor.db"))))
         print(json.dumps(line("execute, SQLite", asyncio.run(execute(f"sqlite:///{here}/ours.db")))))
+        paid = asyncio.run(execute_paid(f"sqlite:///{here}/paid.db"))
+        print(json.dumps(line("execute, SQLite, two budgets and an SLA", paid)))
         print(json.dumps(line("execute, memory", asyncio.run(execute("memory:")))))
         each = asyncio.run(execute_many(f"sqlite:///{here}/many.db"))
         print(json.dumps({"bar": "P18", "subject": "execute_many, SQLite, 64 at once", "mean_us": round(each * 1e6)}))

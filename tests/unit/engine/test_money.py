@@ -236,3 +236,16 @@ async def test_a_task_that_waited_too_long_is_given_up(rich):
         await asyncio.sleep(1.1)
         assert (await orchestrator.drain_queue()).expired == 1
         assert [each.status for each in await store.queued()] == [QueueStatus.EXPIRED]
+
+
+async def test_a_queued_task_whose_drain_was_killed_runs_once_in_its_place(rich):
+    adapter = Priced({"a": Decimal("0.02")}, a=costs("0.02"))
+    budget = Budget(name="b", hard_micros=CENT, on_exhausted=OnExhausted.QUEUE)
+    async with rich(adapter, budget, routing={"refresh_s": 3600.0}) as (orchestrator, store):
+        kept = [(await orchestrator.perform(replace(task(), text=str(number)))).error for number in range(2)]
+        first = (await store.queued(QueueStatus.WAITING))[0]
+        assert await store.move_queued(first.id, QueueStatus.WAITING, replace(first, status=QueueStatus.RUNNING))
+        await store.set_budget(replace(budget, hard_micros=Micros(1_000_000)))
+        assert (await orchestrator.drain_queue()).ran == 2
+        assert [each.id for each in await store.queued(QueueStatus.DONE)] == [each.queued_id for each in kept]
+        assert len(adapter.calls) == 2
