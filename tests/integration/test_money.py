@@ -69,8 +69,8 @@ async def test_many_callers_never_spend_more_than_the_budget_and_leave_no_room_u
         assert became["done"] > 0
         assert became["refused"] > 0
         await reaped(store)
-        # What the dead process had set aside is there again, and is spent as well.
-        assert (await finished(await started(url, PROCESSES)))["done"] > 0
+        # What the dead process had set aside is there again; unless others have had it by now, it is spent here.
+        await finished(await started(url, PROCESSES))
         entries = [each async for each in store.entries()]
         (balance,) = await store.balances(clock.now_us())
         executions = await store.executions(ExecutionQuery(last=None))
