@@ -173,10 +173,6 @@ def _is_choosy(task: Task) -> bool:
     )
 
 
-def _differ(target: Target, before: Target) -> bool:
-    return target is not before and target != before
-
-
 def _takes_others(task: Task, target: Target) -> str:
     return f'does not take "{task.type}" (it takes {", ".join(sorted(target.task_types))})'
 

@@ -160,10 +160,7 @@ class Purse:
             at_us=start.started_at_us,
             micros=price.most or Micros(0),
             spender=spender_of(task, target),
-            accounts=tuple(
-                Account(budget=each.budget.name, label=each.budget.label(start.started_at_us))
-                for each in price.balances
-            ),
+            accounts=tuple(Account(budget=each.budget.name, label=each.label) for each in price.balances),
         )
 
     def charge(self, task: Task, target: Target, ended: Execution, reservation: Reservation | None) -> Charge | None:

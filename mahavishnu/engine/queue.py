@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mahavishnu.errors import MahavishnuError, RepositoryError, TaskQueued
 from mahavishnu.model import Balance, Report, Task
 from mahavishnu.model.queued import QueuedTask, QueueStatus
 from mahavishnu.ports import Clock, Store
+from mahavishnu.storage.holding import LEASE_S, held
 
 JOB = "drain-queue"
-LEASE_S = 60.0
 
 LOOK_EVERY_S = 60.0
 """However little changes, some may have waited too long."""
@@ -71,33 +69,24 @@ class Queue:
             return None
         ran = expired = 0
         ok = False
-        holding = asyncio.create_task(self._hold(claim), name="mahavishnu drains a queue")
         try:
-            await self._put_back()
-            stuck: set[str] = set()
-            for each in await self._store.queued(QueueStatus.WAITING):
-                if each.expires_at_us <= self._clock.now_us():
-                    expired += await self._end(each, QueueStatus.WAITING, QueueStatus.EXPIRED, "it waited too long")
-                elif each.budget not in stuck:
-                    if await self._run(each, perform):
-                        ran += 1
-                    else:
-                        # Who comes later may not overtake, also if it would fit.
-                        stuck.add(each.budget)
-            waiting = len(await self._store.queued(QueueStatus.WAITING))
+            async with held(self._store, claim, self._clock):
+                await self._put_back()
+                stuck: set[str] = set()
+                for each in await self._store.queued(QueueStatus.WAITING):
+                    if each.expires_at_us <= self._clock.now_us():
+                        expired += await self._end(each, QueueStatus.WAITING, QueueStatus.EXPIRED, "it waited too long")
+                    elif each.budget not in stuck:
+                        if await self._run(each, perform):
+                            ran += 1
+                        else:
+                            # Who comes later may not overtake, also if it would fit.
+                            stuck.add(each.budget)
+                waiting = len(await self._store.queued(QueueStatus.WAITING))
             ok = True
             return Drained(ran, expired, waiting)
         finally:
-            holding.cancel()
-            await asyncio.wait({holding})
             await self._store.finish_job(claim, ok=ok, note=f"{ran} ran, {expired} were too old")
-
-    async def _hold(self, claim: str) -> None:
-        """However long a task runs, nobody else begins to drain."""
-        while True:
-            await asyncio.sleep(LEASE_S / 3)
-            with suppress(RepositoryError):
-                await self._store.extend_job(claim, LEASE_S)
 
     async def _put_back(self) -> None:
         """Whoever ran these is no more: only who holds the claim runs any."""

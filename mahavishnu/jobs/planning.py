@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from mahavishnu.errors import SnapshotConflict
-from mahavishnu.jobs.scores import TRIES, Published, fold_all, scorecards
+from mahavishnu.jobs.scores import TRIES, Published, fold_all, publish, scorecards
 from mahavishnu.model import DAY_US, Balance, Daily, Scorecard, day_of
 from mahavishnu.model.snapshot import Key
 from mahavishnu.planning.allocation import solve, worth
@@ -107,11 +107,8 @@ async def publish_prices(store: Store, clock: Clock, settings: Settings) -> Publ
             prices=found,
             notes=_notes(before.prices, found),
         )
-        try:
-            await store.publish(after)
-        except SnapshotConflict:
-            continue
-        return Published(before, after)
+        if await publish(store, after):
+            return Published(before, after)
     raise SnapshotConflict(version=after.version)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from difflib import get_close_matches
 
@@ -20,11 +19,9 @@ from mahavishnu.ports import Clock, JobRun, Store
 from mahavishnu.settings import Settings
 from mahavishnu.stats.evidence import estimate
 from mahavishnu.stats.scoring import Scoring
+from mahavishnu.storage.holding import LEASE_S, held
 
 Run = Callable[[Store, Clock, Settings], Awaitable[JobReport]]
-
-LEASE_S = 60.0
-"""How long a run counts as being on its way after its process was last heard of."""
 
 GRACE_US = 15 * 60 * 1_000_000
 """How late a job may be before it counts as missed: whoever is there to begin it may be about to."""
@@ -53,7 +50,7 @@ async def run_job(name: str, store: Store, clock: Clock, settings: Settings) -> 
     if run_id is None:
         return JobReport(name=name, did="Skipped: the same job is on its way in another process.", skipped=True)
     try:
-        async with _held(store, run_id, clock):
+        async with held(store, run_id, clock):
             report = await run(store, clock, settings)
     except BaseException as why:
         # Whoever ends this process may also be the one who wants to run it again at once.
@@ -196,24 +193,3 @@ def _run_of(name: str) -> Run:
         nearest = next(iter(get_close_matches(name, _RUNS, n=1)), None)
         raise UnknownName(kind="job", name=name, nearest=nearest, see="mahavishnu schedule list")
     return _RUNS[name]
-
-
-@asynccontextmanager
-async def _held(store: Store, run_id: str, clock: Clock) -> AsyncIterator[None]:
-    """Holds on to a run for as long as it takes."""
-
-    async def hold() -> None:
-        held = True
-        while held:
-            await clock.sleep(LEASE_S / 4)
-            # A store that is away for a moment is asked again before the lease is over.
-            with suppress(RepositoryError):
-                held = await store.extend_job(run_id, LEASE_S)
-
-    holding = asyncio.create_task(hold())
-    try:
-        yield
-    finally:
-        holding.cancel()
-        with suppress(asyncio.CancelledError):
-            await holding

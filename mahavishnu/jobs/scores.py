@@ -58,7 +58,7 @@ async def fold(store: Store, clock: Clock, evidence: EvidenceSettings) -> Publis
         after = await _of_today(store, clock, evidence, before)
         if after.scorecards == before.scorecards and after.cursor == before.cursor:
             return Published(before, before)
-        if await _publish(store, after):
+        if await publish(store, after):
             return Published(before, after)
     raise SnapshotConflict(version=after.version)
 
@@ -90,7 +90,7 @@ async def recalculate(
         )
         if _says_the_same(before, after):
             return Published(before, before)
-        if dry_run or await _publish(store, after):
+        if dry_run or await publish(store, after):
             return Published(before, after)
     raise SnapshotConflict(version=after.version)
 
@@ -114,7 +114,7 @@ async def roll_back(store: Store, clock: Clock, version: int) -> Published:
             notes=(f"back to snapshot {version}",),
             restored=version,
         )
-        if await _publish(store, after):
+        if await publish(store, after):
             return Published(before, after)
     raise SnapshotConflict(version=after.version)
 
@@ -222,7 +222,8 @@ async def _known(store: Store, settings: Settings) -> list[Target]:
     return sorted((*settings.targets.values(), *await store.targets()), key=lambda each: (each.place, each.name))
 
 
-async def _publish(store: Store, snapshot: Snapshot) -> bool:
+async def publish(store: Store, snapshot: Snapshot) -> bool:
+    """Whether it is the next one; False, and nothing done, where somebody else was faster."""
     try:
         await store.publish(snapshot)
     except SnapshotConflict:

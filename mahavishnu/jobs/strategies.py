@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mahavishnu.errors import SnapshotConflict
-from mahavishnu.jobs.scores import TRIES, Published
+from mahavishnu.jobs.scores import TRIES, Published, publish
 from mahavishnu.model import Snapshot
 from mahavishnu.model.objective import Objective
 from mahavishnu.ports import Clock, Store
@@ -21,11 +21,8 @@ async def set_strategy(store: Store, clock: Clock, task_type: str, objective: Ob
         if before.strategies.get(task_type) == objective:
             return Published(before, before)
         after = _with(before, clock, task_type, objective)
-        try:
-            await store.publish(after)
-        except SnapshotConflict:
-            continue
-        return Published(before, after)
+        if await publish(store, after):
+            return Published(before, after)
     raise SnapshotConflict(version=after.version)
 
 

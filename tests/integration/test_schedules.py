@@ -19,9 +19,10 @@ import pytest
 from mahavishnu import Task
 from mahavishnu.app import open_app
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.jobs.schedule import JOBS, LEASE_S
+from mahavishnu.jobs.schedule import JOBS
 from mahavishnu.settings import load_settings
 from mahavishnu.storage import open_store
+from mahavishnu.storage.holding import LEASE_S
 from mahavishnu_flows import PrefectScheduler
 from tests.integration.conftest import Engines
 

@@ -13,11 +13,12 @@ from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import StoreUnavailable, UnknownName
 from mahavishnu.jobs import schedule
 from mahavishnu.jobs.cron import due_at_us
-from mahavishnu.jobs.schedule import GRACE_US, JOBS, LEASE_S, missed, overdue, run_job
+from mahavishnu.jobs.schedule import GRACE_US, JOBS, missed, overdue, run_job
 from mahavishnu.model.job import Job, JobReport
 from mahavishnu.ports import JobRun
 from mahavishnu.settings import Settings
 from mahavishnu.storage import Memory, MemoryStore
+from mahavishnu.storage.holding import LEASE_S
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 
