@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -73,12 +73,21 @@ class Folder:
         """Remove what a process that was killed has left behind, of this store only."""
         young = time.time() - ABANDONED_S
         for found in (*self.root.glob(f"*/{store:x}-*"), *self.root.glob(f"*/.{store:x}-*")):
-            if not named(f"{found.parent.name}/{found.name}") and found.stat().st_mtime < young:
+            state = None if named(f"{found.parent.name}/{found.name}") else _state(found)
+            if state is not None and state.st_mtime < young:
                 shutil.rmtree(found, ignore_errors=True)
                 _remove_if_empty(found.parent)
 
     def size_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.root.glob("*/*/*.parquet"))
+        return sum(state.st_size for file in self.root.glob("*/*/*.parquet") if (state := _state(file)) is not None)
+
+
+def _state(path: Path) -> os.stat_result | None:
+    """None where another process that tidies up has just removed it."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _sync(path: Path) -> None:
@@ -90,5 +99,5 @@ def _sync(path: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if not any(folder.iterdir()):
+    with suppress(OSError):  # it is not empty, or another process was first
         folder.rmdir()
