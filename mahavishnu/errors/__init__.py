@@ -14,8 +14,11 @@ from mahavishnu.errors.adapters import (
 )
 from mahavishnu.errors.contained import Contained
 from mahavishnu.errors.inputs import (
+    ExperimentExists,
+    ExperimentMoved,
     InputError,
     InvalidBudget,
+    InvalidExperiment,
     InvalidOutcome,
     InvalidTarget,
     InvalidTask,
@@ -46,8 +49,11 @@ __all__ = [
     "Cancelled",
     "Contained",
     "Crashed",
+    "ExperimentExists",
+    "ExperimentMoved",
     "InputError",
     "InvalidBudget",
+    "InvalidExperiment",
     "InvalidOutcome",
     "InvalidTarget",
     "InvalidTask",

@@ -149,3 +149,44 @@ class InvalidBudget(InputError):
 
     def __str__(self) -> str:
         return f'Budget "{self.budget}": {self.problem}.'
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidExperiment(InputError):
+    code: ClassVar[str] = "invalid-experiment"
+    experiment: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f'Experiment "{self.experiment}": {self.problem}.'
+
+
+@dataclass(eq=False, kw_only=True)
+class ExperimentExists(InputError):
+    """A name is never used twice: what was recorded under it would be read as one experiment's."""
+
+    code: ClassVar[str] = "experiment-exists"
+    experiment: str
+    status: str
+
+    def __str__(self) -> str:
+        return (
+            f'Experiment "{self.experiment}" already exists ({self.status}), and a name is never used again; '
+            "choose another one."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class ExperimentMoved(InputError):
+    """It cannot go where it was to go from where it is."""
+
+    code: ClassVar[str] = "experiment-moved"
+    experiment: str
+    status: str
+    wanted: str
+
+    def __str__(self) -> str:
+        return (
+            f'Experiment "{self.experiment}" is {self.status} and cannot become {self.wanted}; '
+            f'see "mahavishnu experiments status {self.experiment}".'
+        )

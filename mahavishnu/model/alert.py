@@ -16,6 +16,7 @@ class AlertKind(StrEnum):
     STUCK = "stuck"
     SCHEDULE = "schedule"
     BUDGET = "budget"
+    EXPERIMENT = "experiment"
 
 
 class Severity(StrEnum):
@@ -35,7 +36,7 @@ class AlertStatus(StrEnum):
 class Condition:
     """What an alert is about. Of one condition there is never more than one alert that is not resolved.
 
-    `about` names what is neither a task type nor a target: a budget.
+    `about` names what is neither a task type nor a target: a budget, an experiment.
     """
 
     kind: AlertKind

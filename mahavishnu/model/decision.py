@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mahavishnu.model.deferred import Deferred
+from mahavishnu.model.experiment import Assignment
 from mahavishnu.model.scorecard import Estimate
 from mahavishnu.model.target import Target
 from mahavishnu.model.task import Task
@@ -88,6 +89,7 @@ class Decision(Deferred):
     snapshot_cursor: int
     seed: int
     overhead_us: int
+    assignments: tuple[Assignment, ...] = ()
 
     @property
     def alternatives(self) -> tuple[str, ...]:

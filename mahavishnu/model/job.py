@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -21,7 +21,8 @@ class JobReport:
     """What one run of a job did, for people and for whatever shows it.
 
     `did` is one sentence; `rows` is a table under `columns`; `changes` are sentences, of what is different from before.
-    `skipped` where there was nothing to do because the same job was running elsewhere.
+    `documents` are pages of markdown beside it, by what they are about. `skipped` where there was nothing to do because
+    the same job was running elsewhere.
     """
 
     name: str
@@ -29,4 +30,5 @@ class JobReport:
     columns: Sequence[str] = ()
     rows: Sequence[Mapping[str, Any]] = ()
     changes: Sequence[str] = ()
+    documents: Mapping[str, str] = field(default_factory=dict)
     skipped: bool = False

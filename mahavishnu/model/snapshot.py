@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mahavishnu.model.experiment import Underway
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.plan import Frontier
 from mahavishnu.model.scorecard import Scorecard
@@ -27,7 +28,9 @@ class Snapshot:
     """Every fact up to `cursor`, each day weighed as of `day`. Version 0 is the empty one that everybody starts from.
 
     `orders` are the preference orders, task type by task type; `strategies` what its choices are to be good at,
-    `frontiers` who is dominated by nobody, and `prices` how many successes a dollar is worth elsewhere. `notes` say in
+    `frontiers` who is dominated by nobody, and `prices` how many successes a dollar is worth elsewhere. `experiments`
+    are those on their way. What others have come to is in `policies`, by which a task type (or "*") goes, and in
+    `put_aside`, the targets that it does not go to any more, each with the experiment that says so. `notes` say in
     words what changed against the version before. `restored` is the version that a rollback points back to.
     """
 
@@ -41,5 +44,8 @@ class Snapshot:
     strategies: Mapping[str, Objective] = field(default_factory=dict)
     frontiers: Mapping[str, Frontier] = field(default_factory=dict)
     prices: Mapping[str, float] = field(default_factory=dict)
+    experiments: tuple[Underway, ...] = ()
+    policies: Mapping[str, str] = field(default_factory=dict)
+    put_aside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     restored: int | None = None

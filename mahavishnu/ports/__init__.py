@@ -2,6 +2,7 @@
 
 from mahavishnu.ports.adapters import Adapter, Call, Discovers, HostsWorkflows, Priced, RunRef, Streams
 from mahavishnu.ports.clock import Clock
+from mahavishnu.ports.experiments import Assigned, Experiments, Stage, Trial
 from mahavishnu.ports.facts import Evidence, Fact, Settlement
 from mahavishnu.ports.money import Charge, Cost, Ledger, Queue
 from mahavishnu.ports.policies import Policy
@@ -31,6 +32,7 @@ __all__ = [
     "Adapter",
     "Aggregates",
     "Alerts",
+    "Assigned",
     "Call",
     "Charge",
     "Claim",
@@ -39,6 +41,7 @@ __all__ = [
     "Discovers",
     "Evidence",
     "ExecutionQuery",
+    "Experiments",
     "Fact",
     "Facts",
     "HostsWorkflows",
@@ -58,10 +61,12 @@ __all__ = [
     "Scheduler",
     "Settlement",
     "Snapshots",
+    "Stage",
     "Store",
     "StoreInfo",
     "Streams",
     "Targets",
+    "Trial",
     "TrialEngine",
     "Tryable",
     "Upcoming",

@@ -9,6 +9,7 @@ from typing import Protocol
 from mahavishnu.model import Daily, Decision, Execution, Outcome, Snapshot, Status, Target
 from mahavishnu.model.alert import Alert, Watch
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
+from mahavishnu.ports.experiments import Experiments
 from mahavishnu.ports.facts import Evidence, Fact, Settlement
 from mahavishnu.ports.money import Ledger, Queue
 
@@ -331,7 +332,20 @@ class StoreInfo:
 
 
 class Store(
-    Facts, Keys, Presence, Snapshots, Aggregates, Jobs, Retention, Alerts, Targets, Workflows, Ledger, Queue, Protocol
+    Facts,
+    Keys,
+    Presence,
+    Snapshots,
+    Aggregates,
+    Jobs,
+    Retention,
+    Alerts,
+    Targets,
+    Workflows,
+    Ledger,
+    Queue,
+    Experiments,
+    Protocol,
 ):
     """Everything that outlives a process. `RepositoryError` and `InputError` are all that leaves it."""
 
