@@ -12,6 +12,7 @@ from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, Snapsho
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.plan import Standing
 from mahavishnu.stats.evidence import COUNTS
+from mahavishnu.storage.experiment_documents import underway_document, underway_of
 
 _RATES = tuple(each.name for each in fields(CostModel) if each.name.endswith("_usd"))
 _PLAIN_CARD = tuple(each.name for each in fields(Scorecard) if each.name not in ("target", "task_type", *COUNTS))
@@ -124,6 +125,9 @@ def snapshot_json(snapshot: Snapshot) -> str:
                 task_type: [asdict(each) for each in found] for task_type, found in snapshot.frontiers.items()
             },
             "prices": dict(snapshot.prices),
+            "experiments": [underway_document(each) for each in snapshot.experiments],
+            "policies": dict(snapshot.policies),
+            "put_aside": {task_type: dict(each) for task_type, each in snapshot.put_aside.items()},
             "notes": list(snapshot.notes),
             "restored": snapshot.restored,
         }
@@ -149,6 +153,9 @@ def snapshot_of(version: int, cursor: int, published_at_us: int, body: str) -> S
             for task_type, standings in found.get("frontiers", {}).items()
         },
         prices=found.get("prices", {}),
+        experiments=tuple(underway_of(each) for each in found.get("experiments", ())),
+        policies=found.get("policies", {}),
+        put_aside=found.get("put_aside", {}),
         notes=tuple(found.get("notes", ())),
         restored=found.get("restored"),
     )

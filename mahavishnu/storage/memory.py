@@ -26,6 +26,7 @@ from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json
 from mahavishnu.storage.keys import answer
 from mahavishnu.storage.memory_aggregates import recomputed
 from mahavishnu.storage.memory_alerts import AlertMemory, MemoryAlerts
+from mahavishnu.storage.memory_experiments import ExperimentMemory, MemoryExperiments
 from mahavishnu.storage.memory_facts import (
     Held,
     Memory,
@@ -44,7 +45,7 @@ from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 URL = "memory:"
 
 
-class MemoryStore(MemoryAlerts, MemoryMoney):
+class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
     """Keeps nothing once its Memory is gone. What is read back is a copy, as it would be from a database."""
 
     def __init__(self, clock: Clock, memory: Memory | None = None) -> None:
@@ -77,6 +78,9 @@ class MemoryStore(MemoryAlerts, MemoryMoney):
             "reservations": len(kept.money.reservations),
             "ledger_entries": len(kept.money.entries),
             "queued_tasks": len(kept.money.queue),
+            "experiments": len(kept.experiments.runs),
+            "experiment_units": sum(map(len, kept.experiments.units.values())),
+            "assignments": len(kept.experiments.assignments),
         }
         return StoreInfo(url=URL, schema="none", detail={"durable": "no"}, rows=rows)
 
@@ -283,6 +287,12 @@ class MemoryStore(MemoryAlerts, MemoryMoney):
 
     def _kept_money(self) -> MoneyMemory:
         return self._ready().money
+
+    def _kept_experiments(self) -> ExperimentMemory:
+        return self._ready().experiments
+
+    def _kept_evidence(self) -> Sequence[tuple[int, Evidence]]:
+        return self._ready().evidence
 
     def _ready(self) -> Memory:
         if self._process_id not in self._all.processes:

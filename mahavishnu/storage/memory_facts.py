@@ -13,6 +13,7 @@ from mahavishnu.ports import Evidence, ExecutionQuery, Fact, Settlement
 from mahavishnu.storage.keys import Holding
 from mahavishnu.storage.memory_aggregates import AggregateMemory, JobMemory
 from mahavishnu.storage.memory_alerts import AlertMemory
+from mahavishnu.storage.memory_experiments import ExperimentMemory
 from mahavishnu.storage.memory_money import MoneyMemory
 from mahavishnu.storage.memory_workflows import WorkflowMemory
 from mahavishnu.storage.recording import unknown_decision
@@ -53,16 +54,27 @@ class Memory:
     workflows: WorkflowMemory = field(default_factory=WorkflowMemory)
     alerts: AlertMemory = field(default_factory=AlertMemory)
     money: MoneyMemory = field(default_factory=MoneyMemory)
+    experiments: ExperimentMemory = field(default_factory=ExperimentMemory)
 
 
 def add_fact(kept: Memory, fact: Fact, undo: list[Callable[[], object]]) -> None:
     match fact:
         case Decision():
-            _put(kept.decisions, fact.id, decision_of(decision_row(0, fact)), undo)
+            _add_decision(kept, fact, undo)
         case Execution():
             _add_execution(kept, fact, undo)
         case Outcome():
             _add_outcome(kept, fact, undo)
+
+
+def _add_decision(kept: Memory, fact: Decision, undo: list[Callable[[], object]]) -> None:
+    decision = decision_of(decision_row(0, fact), fact.assignments)
+    if not _put(kept.decisions, decision.id, decision, undo):
+        return
+    for assignment in decision.assignments:
+        kept.position += 1
+        kept.experiments.add(kept.position, decision, assignment)
+        undo.append(kept.experiments.take_back)
 
 
 def _add_execution(kept: Memory, execution: Execution, undo: list[Callable[[], object]]) -> None:
@@ -70,6 +82,7 @@ def _add_execution(kept: Memory, execution: Execution, undo: list[Callable[[], o
         end = ended_of(end_row(0, execution), None)
         if _put(kept.ends, end.id, end, undo):
             _add_evidence(kept, end, undo)
+            _note_heard(kept.experiments.heard, end.decision_id, undo)
         return
     _put(kept.starts, execution.id, replace(execution, run_id=None), undo)
     if execution.run_id is not None:
@@ -97,6 +110,12 @@ def _add_outcome(kept: Memory, outcome: Outcome, undo: list[Callable[[], object]
 def _add_evidence(kept: Memory, found: Evidence, undo: list[Callable[[], object]]) -> None:
     kept.evidence.append((kept.position, found))
     undo.append(kept.evidence.pop)
+
+
+def _note_heard(heard: set[str], decision_id: str, undo: list[Callable[[], object]]) -> None:
+    if decision_id not in heard:
+        heard.add(decision_id)
+        undo.append(partial(heard.discard, decision_id))
 
 
 def _put(kept: dict[str, T], id_: str, fact: T, undo: list[Callable[[], object]]) -> bool:

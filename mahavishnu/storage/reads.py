@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import merge
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, exists, func, select
 
 from mahavishnu.model import Decision, Execution, Outcome, Status
 from mahavishnu.ports import Evidence, ExecutionQuery
-from mahavishnu.storage.rows import decision_of, ended_of, escaped, outcome_of, revision_of, running_of
-from mahavishnu.storage.tables import announcements, counter, decisions, executions, metadata, outcomes, starts
+from mahavishnu.storage.rows import assignment_of, decision_of, ended_of, escaped, outcome_of, revision_of, running_of
+from mahavishnu.storage.tables import (
+    announcements,
+    assignments,
+    counter,
+    decisions,
+    executions,
+    metadata,
+    outcomes,
+    starts,
+)
 
 _STARTED = select(starts, announcements.c.run_id).select_from(
     starts.outerjoin(announcements, announcements.c.execution_id == starts.c.id)
@@ -20,6 +29,9 @@ _STARTED = select(starts, announcements.c.run_id).select_from(
 _ENDED = select(executions, announcements.c.run_id.label("announced")).select_from(
     executions.outerjoin(announcements, announcements.c.execution_id == executions.c.id)
 )
+# In one statement: while a day moves, a decision that was still there may lose its assignments the moment after.
+_DECIDED = select(decisions, assignments)
+_ITS_ASSIGNMENTS = assignments.c.decision_id == decisions.c.id
 _WITHOUT_END = ~exists().where(executions.c.id == starts.c.id)
 
 
@@ -46,15 +58,22 @@ def evidence(
 
 
 def decision(connection: Connection, decision_id: str) -> Decision | None:
-    row = connection.execute(select(decisions).where(decisions.c.id == escaped(decision_id))).first()
-    return None if row is None else decision_of(row)
+    joined = decisions.outerjoin(assignments, _ITS_ASSIGNMENTS)
+    statement = _DECIDED.select_from(joined).where(decisions.c.id == escaped(decision_id))
+    found = _decisions(connection.execute(statement.order_by(assignments.c.position)))
+    return found[0] if found else None
 
 
 def newest_decisions(connection: Connection, last: int, task_type: str | None) -> list[Decision]:
-    statement = select(decisions).order_by(decisions.c.position.desc()).limit(max(last, 0))
+    newest = select(decisions.c.position).order_by(decisions.c.position.desc()).limit(max(last, 0))
     if task_type is not None:
-        statement = statement.where(decisions.c.task_type == escaped(task_type))
-    return [decision_of(row) for row in connection.execute(statement)]
+        newest = newest.where(decisions.c.task_type == escaped(task_type))
+    statement = (
+        _DECIDED.select_from(decisions.outerjoin(assignments, _ITS_ASSIGNMENTS))
+        .where(decisions.c.position.in_(newest))
+        .order_by(decisions.c.position.desc(), assignments.c.position)
+    )
+    return _decisions(connection.execute(statement))
 
 
 def execution(connection: Connection, execution_id: str) -> Execution | None:
@@ -97,6 +116,17 @@ def row_counts(connection: Connection) -> dict[str, int]:
     return {table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
 
 
+def _decisions(rows: Iterable[Sequence[Any]]) -> list[Decision]:
+    """Of rows of decisions, each with one of its assignments, or with nothing."""
+    width = len(decisions.c)
+    found = []
+    for _, ours in groupby(rows, key=_position):
+        first, *others = ours
+        drawn = [assignment_of(row[width:]) for row in (first, *others) if row[width] is not None]
+        found.append(decision_of(first[:width], drawn))
+    return found
+
+
 def _page(statement: Select[Any], table: Table, since: int, upto: int) -> Select[Any]:
     position: ColumnElement[int] = table.c.position
     return statement.where(position > since, position <= upto).order_by(position)
@@ -112,8 +142,9 @@ def _matching(statement: Select[Any], table: Table, query: ExecutionQuery) -> Se
     return statement if query.last is None else statement.limit(max(query.last, 0))
 
 
-def _position(found: tuple[int, Evidence]) -> int:
-    return found[0]
+def _position(found: Sequence[Any]) -> int:
+    position: int = found[0]
+    return position
 
 
 def _ended(row: Row[Any] | Sequence[Any]) -> Execution:

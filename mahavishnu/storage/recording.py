@@ -16,6 +16,7 @@ from mahavishnu.storage.parts import Part, parts_in
 from mahavishnu.storage.revising import Past, concerned, revise, still_running
 from mahavishnu.storage.rows import (
     announcement_row,
+    assignment_row,
     decision_of,
     decision_row,
     end_row,
@@ -25,7 +26,7 @@ from mahavishnu.storage.rows import (
     revision_of,
     start_row,
 )
-from mahavishnu.storage.tables import announcements, decisions, executions, outcomes, starts
+from mahavishnu.storage.tables import announcements, assignments, decisions, executions, outcomes, starts
 from mahavishnu.storage.transaction import Transaction
 
 _DECISION = select(decisions).where(decisions.c.id == bindparam("id_"))
@@ -98,7 +99,7 @@ def record_facts(
             continue
         match fact:
             case Decision():
-                transaction.add(decisions, decision_row(transaction.position(), fact))
+                _add_decision(transaction, fact)
             case Execution():
                 _add_execution(transaction, fact)
             case Outcome():
@@ -106,6 +107,15 @@ def record_facts(
     if settle is not None:
         settle_key(transaction, settle)
     return transaction.last_position
+
+
+def _add_decision(transaction: Transaction, decision: Decision) -> None:
+    transaction.add(decisions, decision_row(transaction.position(), decision))
+    if not decision.assignments:
+        return
+    transaction.expect(len(decision.assignments))
+    for each in decision.assignments:
+        transaction.add(assignments, assignment_row(transaction.position(), decision, each))
 
 
 def _add_execution(transaction: Transaction, execution: Execution) -> None:

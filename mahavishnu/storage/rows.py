@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from mahavishnu.model import Decision, Execution, Micros, Outcome, Revision, Status, Usage
+from mahavishnu.model.experiment import Assignment
 from mahavishnu.stats.evidence import cost_bucket, latency_bucket, quality_ppm
 from mahavishnu.storage.documents import considered_json, considered_of, task_json, task_of
 
@@ -52,7 +53,7 @@ def _maybe_escaped(text: str | None) -> str | None:
     return None if text is None else escaped(text)
 
 
-def _maybe_unescaped(text: str | None) -> str | None:
+def maybe_unescaped(text: str | None) -> str | None:
     return None if text is None else unescaped(text)
 
 
@@ -88,7 +89,7 @@ def decision_row(position: int, decision: Decision) -> Row:
     )
 
 
-def decision_of(row: Sequence[Any]) -> Decision:
+def decision_of(row: Sequence[Any], assignments: Iterable[Assignment] = ()) -> Decision:
     (
         _position, id_, at_us, process_id, _task_type, selected, probability, confidence, confidence_kind, randomised,
         reason, policy, policy_version, snapshot_version, snapshot_cursor, seed, overhead_us, task, considered,
@@ -98,7 +99,7 @@ def decision_of(row: Sequence[Any]) -> Decision:
         at_us=at_us,
         process_id=process_id,
         task=task_of(task),
-        selected=_maybe_unescaped(selected),
+        selected=maybe_unescaped(selected),
         probability=probability,
         confidence=confidence,
         confidence_kind=unescaped(confidence_kind),
@@ -111,7 +112,26 @@ def decision_of(row: Sequence[Any]) -> Decision:
         snapshot_cursor=snapshot_cursor,
         seed=int(seed),
         overhead_us=overhead_us,
+        assignments=tuple(assignments),
     )
+
+
+def assignment_row(position: int, decision: Decision, assignment: Assignment) -> Row:
+    return (
+        position,
+        f"{decision.id}:{assignment.experiment}",
+        decision.id,
+        decision.at_us,
+        assignment.experiment,
+        _maybe_escaped(assignment.unit),
+        int(assignment.treated),
+        assignment.probability,
+    )
+
+
+def assignment_of(row: Sequence[Any]) -> Assignment:
+    _position, _id, _decision_id, _at_us, experiment, unit, treated, probability = row
+    return Assignment(experiment=experiment, unit=maybe_unescaped(unit), treated=bool(treated), probability=probability)
 
 
 def start_row(position: int, execution: Execution) -> Row:
@@ -145,7 +165,7 @@ def running_of(row: Sequence[Any], run_id: str | None) -> Execution:
         randomised=bool(randomised),
         status=Status.RUNNING,
         started_at_us=at_us,
-        run_id=_maybe_unescaped(run_id),
+        run_id=maybe_unescaped(run_id),
     )
 
 
@@ -230,9 +250,9 @@ def ended_of(row: Sequence[Any], announced: str | None) -> Execution:
         usage=usage_of(usage),
         quality=quality,
         value=None if value is None else json.loads(value),
-        error_code=_maybe_unescaped(error_code),
-        error=_maybe_unescaped(error),
-        run_id=_maybe_unescaped(announced if run_id is None else run_id),
+        error_code=maybe_unescaped(error_code),
+        error=maybe_unescaped(error),
+        run_id=maybe_unescaped(announced if run_id is None else run_id),
     )
 
 
@@ -271,9 +291,9 @@ def outcome_of(row: Sequence[Any]) -> Outcome:
         at_us=at_us,
         completed=_maybe_bool(completed),
         correct=_maybe_bool(correct),
-        corrected_to=_maybe_unescaped(corrected_to),
+        corrected_to=maybe_unescaped(corrected_to),
         quality=quality,
-        note=_maybe_unescaped(note),
+        note=maybe_unescaped(note),
     )
 
 

@@ -22,6 +22,8 @@ from mahavishnu.storage.address import parse, shown_url, wherever
 from mahavishnu.storage.rows import (
     CANNOT_BE_WRITTEN,
     Row,
+    assignment_of,
+    assignment_row,
     decision_of,
     decision_row,
     end_row,
@@ -29,7 +31,7 @@ from mahavishnu.storage.rows import (
     running_of,
     start_row,
 )
-from mahavishnu.storage.tables import decisions, executions, starts
+from mahavishnu.storage.tables import assignments, decisions, executions, starts
 
 log = logging.getLogger("mahavishnu.storage")
 
@@ -232,7 +234,8 @@ def _fact_document(fact: Decision | Execution) -> dict[str, Any]:
     """The rows that the store would have made of it, by the names of the columns."""
     match fact:
         case Decision():
-            return {"decision": _named(decisions, decision_row(0, fact))}
+            drawn = [_named(assignments, assignment_row(0, fact, each)) for each in fact.assignments]
+            return {"decision": _named(decisions, decision_row(0, fact)), "assignments": drawn}
         case Execution() if fact.status.ended:
             return {"end": _named(executions, end_row(0, fact))}
         case Execution():
@@ -242,7 +245,8 @@ def _fact_document(fact: Decision | Execution) -> dict[str, Any]:
 def _fact(document: dict[str, Any]) -> Decision | Execution:
     match document:
         case {"decision": row}:
-            return decision_of(_row(decisions, row))
+            drawn = (assignment_of(_row(assignments, each)) for each in document.get("assignments", ()))
+            return decision_of(_row(decisions, row), drawn)
         case {"end": row}:
             return ended_of(_row(executions, row), None)
         case _:

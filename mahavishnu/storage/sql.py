@@ -33,6 +33,7 @@ from mahavishnu.storage.access import Access
 from mahavishnu.storage.address import parse, shown_url
 from mahavishnu.storage.alerts import SqlAlerts
 from mahavishnu.storage.database import READERS, Database
+from mahavishnu.storage.experiments import SqlExperiments
 from mahavishnu.storage.keys import claim_key, holder_of
 from mahavishnu.storage.lake import Lake
 from mahavishnu.storage.ledger import SqlLedger
@@ -49,7 +50,7 @@ PAGE = 250
 """Facts read at once, each of which may hold a large value; between two pages nothing is held."""
 
 
-class SqlStore(SqlAlerts, SqlLedger, SqlQueue):
+class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
     """Everything is written by one thread and read by a few others: the event loop is never kept waiting.
 
     May be used from several event loops at once. Each object is a presence of its own, also two of one process.

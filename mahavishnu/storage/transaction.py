@@ -45,10 +45,14 @@ class Transaction:
     def position(self) -> int:
         self._next += 1
         if self._next > self._newest:
-            self._newest += 1
-            with self._database.driver_errors():
-                self._cursor.execute(self._database.count_on, (1,))
+            self.expect(1)
         return self._next
+
+    def expect(self, facts: int) -> None:
+        """Count on at once for so many that nobody said beforehand."""
+        self._newest += facts
+        with self._database.driver_errors():
+            self._cursor.execute(self._database.count_on, (facts,))
 
     def add(self, table: Table, row: Row) -> None:
         """Append a row with the next flush; one whose key is there already is left out."""

@@ -23,6 +23,17 @@ from mahavishnu.model import (
     Task,
     Usage,
 )
+from mahavishnu.model.experiment import (
+    Assignment,
+    Change,
+    Experiment,
+    ExperimentRun,
+    ExperimentStatus,
+    Guardrail,
+    Measure,
+    Step,
+)
+from mahavishnu.model.objective import Objective
 from mahavishnu.model.queued import QueuedTask
 from mahavishnu.ports import Charge, Clock
 
@@ -68,6 +79,64 @@ class Samples:
             snapshot_cursor=0,
             seed=1,
             overhead_us=12,
+        )
+
+    def assigned(
+        self,
+        experiment: str = "e",
+        *,
+        unit: str | None = None,
+        treated: bool = False,
+        probability: float | None = 0.1,
+    ) -> Decision:
+        """A decision that was in an experiment."""
+        drawn = Assignment(experiment=experiment, unit=unit, treated=treated, probability=probability)
+        return replace(self.decision(), assignments=(drawn,))
+
+    def experiment(self, name: str = "e") -> ExperimentRun:
+        """A draft."""
+        experiment = Experiment(name=name, treatment=Change(policy="adaptive"), salt=self.new_id())
+        return ExperimentRun(experiment=experiment, created_at_us=self._clock.now_us())
+
+    def odd_experiment(self, name: str = "odd") -> ExperimentRun:
+        """One with everything in it."""
+        now_us = self._clock.now_us()
+        experiment = Experiment(
+            name=name,
+            treatment=Change(order=("b", "a"), policy="statistical", objective=Objective(success=1 / 3, cost=7.0)),
+            control=Change(instead=(("a", "b"), ("c", "d"))),
+            hypothesis=ODD_TEXT,
+            unit="user",
+            layer="other",
+            traffic=1 / 3,
+            share=0.1 + 0.2,
+            ramp=(Step(after_s=60.5, share=0.4), Step(after_s=3600.0, share=0.5)),
+            task_types=frozenset({"etl", "rag"}),
+            primary=Measure.LATENCY,
+            guardrails=(
+                Guardrail(measure=Measure.LATENCY, margin=0.2, limit=2000.0),
+                Guardrail(measure=Measure.SUCCESS, margin=0.02),
+            ),
+            promote=True,
+            alpha=0.01,
+            min_evidence=7,
+            max_days=0.5,
+            owner=ODD_TEXT,
+            salt=ODD_TEXT,
+        )
+        return ExperimentRun(
+            experiment=experiment,
+            status=ExperimentStatus.RUNNING,
+            revision=3,
+            offset=1 / 7,
+            created_at_us=now_us,
+            started_at_us=now_us + 1,
+            checked_at_us=now_us + 2,
+            ran_us=2**40,
+            cursor=2**41,
+            assigned_cursor=2**42,
+            state={"odd": ODD_TEXT, "sums": [1 / 3, 1e-300, 2**70, None], "bets": {"etl": {"wealth": 0.1 + 0.2}}},
+            note=ODD_TEXT,
         )
 
     def odd_decision(self) -> Decision:

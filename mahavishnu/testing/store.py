@@ -15,12 +15,14 @@ from mahavishnu.testing.promises import (
     alerts,
     budgets,
     catalogue,
+    experiments,
     facts,
     keys,
     ledger,
     outcomes,
     presence,
     queue,
+    trials,
     workflows,
 )
 from mahavishnu.testing.promises.places import Opener, Promise
@@ -39,4 +41,6 @@ STORE_PROMISES: Sequence[Promise] = (
     *ledger.PROMISES,
     *budgets.PROMISES,
     *queue.PROMISES,
+    *experiments.PROMISES,
+    *trials.PROMISES,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -14,13 +14,15 @@ from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome
 from mahavishnu.ports import Clock, ExecutionQuery, Fact, Keeping, Kept
 from mahavishnu.storage.access import Access
 from mahavishnu.storage.aggregates import EARLIEST, Days, count_facts, drop_dailies, number_of_store, standing
-from mahavishnu.storage.lake import lookups
+from mahavishnu.storage.lake import drawn, lookups
 from mahavishnu.storage.lake.folder import Folder
 from mahavishnu.storage.lake.moving import Move, empty_page, next_move, write_part
 from mahavishnu.storage.lake.pruning import prune
 from mahavishnu.storage.lake.rewriting import add_parts, rewrite
 from mahavishnu.storage.parts import Part, Shadow, all_parts, mark_emptied, swap
 from mahavishnu.storage.recording import Elsewhere, day_begun
+from mahavishnu.storage.rows import escaped
+from mahavishnu.storage.stretch import Stretch
 
 T = TypeVar("T")
 
@@ -64,6 +66,35 @@ class Lake:
         found = await self._ask(lambda parts: lookups.find_outcomes(self._folder, parts, decision_id))
         both = {each.id: each for each in (*(found or ()), *hot)}
         return list(both.values())
+
+    async def trials(self, hot: Stretch, strays: Sequence[Sequence[Any]], experiment: str, limit: int) -> Stretch:
+        """These trials and those of the lake; of the strays, those whose assignments are in the lake."""
+
+        def question(parts: Sequence[Part]) -> Stretch:
+            here = drawn.find_trials(self._folder, parts, escaped(experiment), hot, limit)
+            joined = drawn.with_what_was_drawn(self._folder, parts, escaped(experiment), strays)
+            # Those that were joined are as many as there are, up to where the hot ones end.
+            return hot.with_rows(here, limit).with_rows(joined, len(joined) + 1)
+
+        found = await self._ask(question, lambda parts: bool(strays) or bool(drawn.reaching(parts, hot.since)))
+        return found or hot
+
+    async def assigned(self, hot: Stretch, experiment: str, limit: int) -> Stretch:
+        """These assignments and those of the lake."""
+
+        def question(parts: Sequence[Part]) -> Stretch:
+            return hot.with_rows(drawn.find_assigned(self._folder, parts, escaped(experiment), hot, limit), limit)
+
+        return await self._ask(question, lambda parts: bool(drawn.reaching(parts, hot.since))) or hot
+
+    async def ended_among(self, decision_ids: Sequence[str], since: int) -> frozenset[str]:
+        """Those of these decisions, all made after a position, of which there is any end here."""
+
+        def question(parts: Sequence[Part]) -> frozenset[str]:
+            return drawn.ended_among(self._folder, drawn.reaching(parts, since), decision_ids)
+
+        needed = bool(decision_ids)
+        return await self._ask(question, lambda parts: needed and bool(drawn.reaching(parts, since))) or frozenset()
 
     def search(self, parts: Sequence[Part], facts: Sequence[Fact]) -> Elsewhere:
         """What is known here of facts that are being recorded. Blocks; the parts must stay what they are meanwhile."""
@@ -126,15 +157,20 @@ class Lake:
 
     async def _move(self, store: int, parts: Sequence[Part], move: Move, keeping: Keeping) -> Kept:
         name = self._folder.new_name(store, move.day, move.upto)
-        rows, stayed = await self._run(partial(self._write, name, move, keeping))
+        rows, stayed = await self._run(partial(self._write, name, parts, move, keeping))
         part = Part(name=name, day=move.day, upto=move.upto, stays=stayed)
         if await self._swap(parts, [], [part]):
             await self._empty(part)
         return Kept(what="moved into the lake", day=move.day, rows=rows)
 
-    def _write(self, name: str, move: Move, keeping: Keeping) -> tuple[int, frozenset[str]]:
+    def _write(self, name: str, parts: Sequence[Part], move: Move, keeping: Keeping) -> tuple[int, frozenset[str]]:
+        def drawn_before(decision_ids: Sequence[str]) -> frozenset[str]:
+            return drawn.drawn_among(self._folder, parts, decision_ids)
+
         with self._folder.writing(name) as draft:
-            return self._access.database.read(partial(write_part, move=move, keeping=keeping, draft=draft))
+            return self._access.database.read(
+                partial(write_part, move=move, keeping=keeping, drawn_before=drawn_before, draft=draft)
+            )
 
     async def _empty(self, part: Part) -> Kept:
         """Delete what is in the lake now from the tables, in transactions that keep nobody waiting for long."""
@@ -180,12 +216,14 @@ class Lake:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    async def _ask(self, question: Callable[[Sequence[Part]], T]) -> T | None:
-        """Put a question to the parts as they are, if there are any; again where they were tidied away meanwhile."""
+    async def _ask(
+        self, question: Callable[[Sequence[Part]], T], worth: Callable[[Sequence[Part]], bool] = bool
+    ) -> T | None:
+        """Put a question to the parts as they are, where it is worth that; again if they were tidied away meanwhile."""
         why = ""
         for _ in range(PATIENCE):
             parts = await self._access.read(all_parts)
-            if not parts:
+            if not parts or not worth(parts):
                 return None
             try:
                 self._look_for(parts)

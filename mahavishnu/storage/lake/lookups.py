@@ -10,6 +10,7 @@ from sqlalchemy import Table
 from mahavishnu.model import Decision, Execution, Outcome, day_of
 from mahavishnu.model.identity import made_at_us
 from mahavishnu.ports import ExecutionQuery
+from mahavishnu.storage.lake.drawn import assignments_of
 from mahavishnu.storage.lake.duck import columns_of, duck, parquet
 from mahavishnu.storage.lake.folder import Folder
 from mahavishnu.storage.parts import Part
@@ -38,8 +39,8 @@ def find_execution(folder: Folder, parts: Sequence[Part], execution_id: str) -> 
 
 
 def find_decision(folder: Folder, parts: Sequence[Part], decision_id: str) -> Decision | None:
-    rows = _by_id(folder, parts, decisions, decision_id)
-    return decision_of(rows[0]) if rows else None
+    found = _with_assignments(folder, parts, _by_id(folder, parts, decisions, decision_id))
+    return found[0] if found else None
 
 
 def find_executions(folder: Folder, parts: Sequence[Part], query: ExecutionQuery) -> list[Execution]:
@@ -57,7 +58,7 @@ def find_executions(folder: Folder, parts: Sequence[Part], query: ExecutionQuery
 
 def find_decisions(folder: Folder, parts: Sequence[Part], last: int, task_type: str | None) -> list[Decision]:
     asked = {} if task_type is None else {"task_type": escaped(task_type)}
-    return [decision_of(row) for row in _select(folder, parts, decisions, asked, "position DESC", last)]
+    return _with_assignments(folder, parts, _select(folder, parts, decisions, asked, "position DESC", last))
 
 
 def find_outcomes(folder: Folder, parts: Sequence[Part], decision_id: str) -> list[Outcome]:
@@ -103,6 +104,11 @@ def pasts(folder: Folder, parts: Sequence[Part], decision_ids: Sequence[str]) ->
             outcome = outcome_of(row)
             found.setdefault(outcome.decision_id, Past()).outcomes.append((outcome, revision_of(row)))
     return found
+
+
+def _with_assignments(folder: Folder, parts: Sequence[Part], rows: Rows) -> list[Decision]:
+    theirs = assignments_of(folder, parts, [row[1] for row in rows])
+    return [decision_of(row, theirs.get(row[1], ())) for row in rows]
 
 
 def _by_id(folder: Folder, parts: Sequence[Part], table: Table, id_: str) -> Rows:

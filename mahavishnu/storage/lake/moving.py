@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, func, select, update
 
 from mahavishnu.model import DAY_US, Status, day_of
+from mahavishnu.model.experiment import ExperimentStatus
 from mahavishnu.ports import Keeping
 from mahavishnu.storage.aggregates import Days, standing
 from mahavishnu.storage.documents import scorecard_json
@@ -19,8 +20,10 @@ from mahavishnu.storage.lake.totals import add_executions
 from mahavishnu.storage.parts import Part
 from mahavishnu.storage.tables import (
     announcements,
+    assignments,
     decisions,
     executions,
+    experiments,
     keys,
     outcomes,
     processes,
@@ -43,9 +46,13 @@ AT_ONCE = 2_000
 DATED: tuple[tuple[Table, Column[int], Column[str]], ...] = (
     (executions, executions.c.started_at_us, executions.c.decision_id),
     (decisions, decisions.c.at_us, decisions.c.id),
+    (assignments, assignments.c.at_us, assignments.c.decision_id),
     (outcomes, outcomes.c.of_us, outcomes.c.decision_id),
 )
-"""What moves: each with the time that says to which day it belongs, and the decision that it belongs to."""
+"""What moves: each with the time that says to which day it belongs, and the decision that it belongs to.
+
+They leave the tables in this order: as long as a decision is there, what it was in experiments is there too.
+"""
 
 _RUNNING = (
     select(starts.c.decision_id)
@@ -63,6 +70,27 @@ _OPEN_RUNS = (
     .group_by(workflow_starts.c.run_id)
     .having(func.max(workflow_starts.c.position) > func.coalesce(func.max(workflow_ends.c.position), 0))
 )
+_READ = select(func.min(experiments.c.cursor), func.min(experiments.c.assigned_cursor)).where(
+    experiments.c.status.in_((ExperimentStatus.RUNNING.value, ExperimentStatus.PAUSED.value))
+)
+_CUT = (
+    select(assignments.c.decision_id)
+    .where(assignments.c.position > bindparam("upto"))
+    .order_by(assignments.c.position)
+    .limit(1)
+)
+# Its attempt began on an earlier day, by a clock that was set back.
+_DRAWN_LATER = (
+    select(assignments.c.decision_id)
+    .join_from(assignments, executions, executions.c.decision_id == assignments.c.decision_id)
+    .where(assignments.c.at_us >= bindparam("before_us"), executions.c.started_at_us < bindparam("before_us"))
+)
+_DRAWN = (
+    select(assignments.c.decision_id)
+    .distinct()
+    .join_from(executions, assignments, assignments.c.decision_id == executions.c.decision_id)
+    .where(executions.c.started_at_us >= bindparam("first_us"), executions.c.started_at_us < bindparam("end_us"))
+)
 _SUCCEED = (
     update(keys)
     .where(
@@ -77,6 +105,10 @@ _SUCCEED = (
 )
 
 
+DrawnBefore = Callable[[Sequence[str]], frozenset[str]]
+"""Says which of these decisions were in an experiment, as far as the lake knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A day that may move: everything up to `upto` but for the decisions that have to stay."""
@@ -89,11 +121,13 @@ class Move:
 def next_move(connection: Connection, before_day: int, now_us: int) -> Move | None:
     """The oldest day that has something that may move.
 
-    Only what the aggregates and the newest snapshot hold may: nobody who reads on from there misses it.
+    Only what the aggregates, the newest snapshot and every experiment on its way have read may: nobody who reads on
+    from there misses it.
     """
     published = connection.execute(select(snapshots.c.cursor).order_by(snapshots.c.version.desc()).limit(1)).scalar()
-    upto = min(standing(connection).cursor, published or 0)
-    stays = _not_over(connection, now_us)
+    read = (found for found in connection.execute(_READ).one() if found is not None)
+    upto = min(standing(connection).cursor, published or 0, *read)
+    stays = _not_over(connection, now_us) | _not_whole(connection, upto, before_day)
     days = [
         day_of(oldest)
         for table, at_us, decision in DATED
@@ -102,7 +136,9 @@ def next_move(connection: Connection, before_day: int, now_us: int) -> Move | No
     return Move(min(days), upto, stays) if days else None
 
 
-def write_part(connection: Connection, move: Move, keeping: Keeping, draft: Path) -> tuple[int, frozenset[str]]:
+def write_part(
+    connection: Connection, move: Move, keeping: Keeping, drawn_before: DrawnBefore, draft: Path
+) -> tuple[int, frozenset[str]]:
     """Write the files of a move; returns how many executions it had, and the decisions that stay of this day."""
     scratch = draft / "scratch.duckdb"
     with duck(scratch) as into:
@@ -113,7 +149,7 @@ def write_part(connection: Connection, move: Move, keeping: Keeping, draft: Path
                 place = list(table.c).index(decision)
                 append(into, table, [row[: len(table.c)] for row in page if row[place] not in move.stays])
                 stayed.update(row[place] for row in page if row[place] in move.stays)
-        _note_keyed(connection, into)
+        _note_wanted(connection, into, move.day, drawn_before)
         judge(into, keeping)
         rows = _write_files(into, move.day, draft)
     for left in draft.glob("scratch.duckdb*"):
@@ -153,6 +189,13 @@ def _not_over(connection: Connection, now_us: int) -> frozenset[str]:
     for run in connection.execute(_OPEN_RUNS).scalars().all():
         ours = select(keys.c.decision_id).where(keys.c.key.startswith(f"workflow:{run}:", autoescape=True))
         found.update(connection.execute(ours).scalars())
+    return frozenset(found)
+
+
+def _not_whole(connection: Connection, upto: int, before_day: int) -> frozenset[str]:
+    """The decisions that would move without what they were in experiments: some of it lies beyond, or is too young."""
+    found = set(connection.execute(_CUT, {"upto": upto}).scalars())
+    found.update(connection.execute(_DRAWN_LATER, {"before_us": before_day * DAY_US}).scalars())
     return frozenset(found)
 
 
@@ -209,11 +252,23 @@ def _pages(
         since = page[-1][0]
 
 
-def _note_keyed(connection: Connection, into: DuckDBPyConnection) -> None:
-    """Decisions that a key answers with, and that are kept whole for it."""
-    into.execute("CREATE TABLE keyed (id VARCHAR)")
+def _note_wanted(connection: Connection, into: DuckDBPyConnection, day: int, drawn_before: DrawnBefore) -> None:
+    """Decisions that are kept whole: a key answers with them, or an experiment is worked out from them."""
+    into.execute("CREATE TABLE wanted (id VARCHAR)")
+    of_day = {"first_us": day * DAY_US, "end_us": (day + 1) * DAY_US}
     for page in connection.execute(select(keys.c.decision_id)).partitions(PAGE):
-        into.execute("INSERT INTO keyed SELECT unnest($ids)", {"ids": [row[0] for row in page]})
+        _add_wanted(into, page)
+    for page in connection.execute(_DRAWN, of_day).partitions(PAGE):
+        _add_wanted(into, page)
+    # Decided on an earlier day, which has moved.
+    strays = into.execute(
+        "SELECT DISTINCT decision_id FROM executions WHERE decision_id NOT IN (SELECT id FROM decisions)"
+    )
+    _add_wanted(into, [(each,) for each in drawn_before([row[0] for row in strays.fetchall()])])
+
+
+def _add_wanted(into: DuckDBPyConnection, rows: Sequence[Sequence[Any]]) -> None:
+    into.execute("INSERT INTO wanted SELECT unnest($ids)", {"ids": [row[0] for row in rows]})
 
 
 def _write_files(into: DuckDBPyConnection, day: int, draft: Path) -> int:
@@ -228,7 +283,9 @@ def _write_files(into: DuckDBPyConnection, day: int, draft: Path) -> int:
         " FROM decisions d LEFT JOIN fate ON fate.decision_id = d.id WHERE coalesce(kept, true) ORDER BY d.id"
     )
     copy_out(into, chosen, draft / "decisions.parquet")
-    copy_out(into, f"SELECT {columns_of(outcomes)} FROM outcomes ORDER BY position", draft / "outcomes.parquet")  # noqa: S608
+    for table in (assignments, outcomes):
+        every = f"SELECT {columns_of(table)} FROM {table.name} ORDER BY position"  # noqa: S608
+        copy_out(into, every, draft / f"{table.name}.parquet")
     # The ids of the others, so that one that is recorded again is known.
     copy_out(
         into,

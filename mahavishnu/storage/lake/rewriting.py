@@ -16,7 +16,7 @@ from mahavishnu.storage.parts import Part
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_ORDER = {"executions": "id", "decisions": "id", "outcomes": "position", "dropped": "id"}
+_ORDER = {"executions": "id", "decisions": "id", "assignments": "position", "outcomes": "position", "dropped": "id"}
 
 
 def rewrite(folder: Folder, parts: Sequence[Part], draft: Path, *, keep_raw: bool) -> None:

@@ -37,7 +37,7 @@ judged AS (
 ),
 special AS (
     SELECT decision_id, rate,
-           odd OR decision_id IN (SELECT decision_id FROM outcomes) OR decision_id IN (SELECT id FROM keyed) AS odd
+           odd OR decision_id IN (SELECT decision_id FROM outcomes) OR decision_id IN (SELECT id FROM wanted) AS odd
     FROM judged
 )
 SELECT decision_id,
@@ -48,7 +48,7 @@ FROM special
 
 
 def judge(connection: DuckDBPyConnection, keeping: Keeping) -> None:
-    """Make the table `fate` from the tables `executions`, `outcomes` and `keyed`: decision_id, kept, weight."""
+    """Make the table `fate` from the tables `executions`, `outcomes` and `wanted`: decision_id, kept, weight."""
     connection.execute("CREATE TABLE rates (task_type VARCHAR, rate DOUBLE)")
     for task_type, rate in keeping.rates.items():
         connection.execute("INSERT INTO rates VALUES (?, ?)", [escaped(task_type), rate])

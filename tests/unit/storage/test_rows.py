@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mahavishnu.storage import tables
-from mahavishnu.storage.rows import announcement_row, decision_row, end_row, escaped, outcome_row, start_row, unescaped
+from mahavishnu.storage.rows import (
+    announcement_row,
+    assignment_row,
+    decision_row,
+    end_row,
+    escaped,
+    outcome_row,
+    start_row,
+    unescaped,
+)
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 
@@ -27,10 +36,11 @@ def test_different_texts_are_never_escaped_alike(one, other):
 
 def test_every_row_has_a_value_for_every_column():
     make = Samples(ManualClock())
-    decision = make.decision()
+    decision = make.assigned()
     start = make.start(decision)
     rows = {
         tables.decisions: decision_row(1, decision),
+        tables.assignments: assignment_row(1, decision, decision.assignments[0]),
         tables.starts: start_row(1, start),
         tables.executions: end_row(1, make.end(start)),
         tables.announcements: announcement_row(1, start.id, "run-1"),
