@@ -67,6 +67,10 @@ def decision_shape(decision: Decision) -> Shape:
         "candidates": [candidate_shape(each) for each in decision.considered],
         "alternatives": list(decision.alternatives),
         "randomised": decision.randomised,
+        "experiments": [
+            {"experiment": each.experiment, "treated": each.treated, "probability": each.probability}
+            for each in decision.assignments
+        ],
         "policy": decision.policy,
         "policy_version": decision.policy_version,
         "snapshot_version": decision.snapshot_version,

@@ -12,6 +12,8 @@ from mahavishnu.engine.roster import Roster
 from mahavishnu.model import Candidate, Estimate, Health, Target, Task
 from mahavishnu.planning.constraints import Failing, Relaxation, failing, relaxation
 
+NOBODY: Mapping[str, str] = {}
+
 MOST_GATES = 1_000
 """Task types that are remembered at once. Generalists take whatever type is asked for, so there may be any number."""
 
@@ -56,13 +58,14 @@ class Gates:
         self._purse = purse
         self._gates: dict[str, Gate] = {}
 
-    def admit(self, task: Task, now_s: float) -> Admission:
+    def admit(self, task: Task, now_s: float, left_out: Mapping[str, str] = NOBODY) -> Admission:
+        """`left_out` are those that experiments keep it from, each with the reason."""
         gate = self._gates.get(task.type)
         if gate is None:
             if len(self._gates) >= MOST_GATES:
                 del self._gates[next(iter(self._gates))]
             gate = self._gates[task.type] = Gate(task.type, self._roster, self._book, self._purse)
-        return gate.admit(task, now_s)
+        return gate.admit(task, now_s, left_out)
 
 
 class Gate:
@@ -79,13 +82,13 @@ class Gate:
         self._version: int | None = None
         self._uneasy: list[int] = []
 
-    def admit(self, task: Task, now_s: float) -> Admission:
+    def admit(self, task: Task, now_s: float, left_out: Mapping[str, str] = NOBODY) -> Admission:
         """Filter, before anything is ranked: what is not admitted never competes, also when it is the only one."""
         self._look(now_s)
         paid_for = self._purse.may_bar(unbounded=self._unbounded)
-        if not self._uneasy and not paid_for and not _is_choosy(task):
+        if not self._uneasy and not paid_for and not left_out and not _is_choosy(task):
             return Admission(self._pool.everybody(), {}, None)
-        return self._pick(task, now_s, paid_for=paid_for)
+        return self._pick(task, now_s, left_out, paid_for=paid_for)
 
     def _look(self, now_s: float) -> None:
         """See who there is and what is known of them by now, as far as anything may have changed."""
@@ -113,17 +116,18 @@ class Gate:
         name, roster = target.name, self._roster
         return roster.enabled(name) and roster.health(name).can_run and roster.breaker(name).at_ease(now_s)
 
-    def _pick(self, task: Task, now_s: float, *, paid_for: bool) -> Admission:
+    def _pick(self, task: Task, now_s: float, left_out: Mapping[str, str], *, paid_for: bool) -> Admission:
         barred: set[int] = set()
         broken: dict[str, tuple[Failing, ...]] = {}
         short = False
         why_not: dict[str, str] = {}
         next_at: float | None = None
-        asked = range(len(self._pool.targets)) if paid_for or _is_choosy(task) else self._uneasy
+        everybody = paid_for or bool(left_out) or _is_choosy(task)
+        asked = range(len(self._pool.targets)) if everybody else self._uneasy
         for place in asked:
             target = self._pool.targets[place]
             applicant = self._applicant(task, target, self._pool.estimates[place], now_s)
-            reason = _barred(task, applicant)
+            reason = left_out.get(target.name) or _barred(task, applicant)
             if reason is None and (breaks := failing(task, applicant.estimate)):
                 reason = "; ".join(map(str, breaks))
                 if applicant.rests is None:

@@ -9,9 +9,11 @@ from random import Random
 from typing import overload
 
 from mahavishnu.engine.admission import Admission, Gates
+from mahavishnu.engine.assignment import Assigned, Assigner
 from mahavishnu.engine.evidence import EvidenceBook
 from mahavishnu.errors import UnknownName
 from mahavishnu.model import Considered, Decision, Ranked, Ranking, Task
+from mahavishnu.model.experiment import Assignment
 from mahavishnu.ports import Clock, Policy
 
 
@@ -35,6 +37,7 @@ class Chooser:
         self,
         gates: Gates,
         book: EvidenceBook,
+        assigner: Assigner,
         policies: Mapping[str, Policy],
         default_policy: str,
         clock: Clock,
@@ -42,6 +45,7 @@ class Chooser:
     ) -> None:
         self._gates = gates
         self._book = book
+        self._assigner = assigner
         self._policies = policies
         self._versions = {name: policy.version for name, policy in policies.items()}
         self._default_policy = default_policy
@@ -55,16 +59,18 @@ class Chooser:
 
     def choose(self, task: Task, decision_id: str, policy: str | None = None, seed: int | None = None) -> Choice:
         began = time.perf_counter_ns()
-        snapshot = self._book.snapshot()
         now_us = self._clock.now_us()
-        ruling = self._policies[policy or self._default_policy]
-        admission = self._gates.admit(task, self._clock.monotonic_s())
+        assigned = self._assigner.assign(task, decision_id, self._book.snapshot(), now_us, policy=policy)
+        snapshot = assigned.snapshot
+        # A policy that was published may be one that this process does not have.
+        ruling = self._policies.get(assigned.policy or self._default_policy) or self._policies[self._default_policy]
+        admission = self._gates.admit(task, self._clock.monotonic_s(), assigned.left_out)
         seed = self._seeds.getrandbits(63) if seed is None else seed
         ranking = None
         if len(admission.candidates):
             ranking = ruling.rank(task, admission.candidates, snapshot, now_us, Random(seed))
         decision = Decision.deferred(
-            _Record(task, ranking, admission),
+            _Record(task, ranking, admission, assigned),
             id=decision_id,
             at_us=now_us,
             process_id=self._process_id,
@@ -138,6 +144,11 @@ class _Record:
     task: Task
     ranking: Ranking | None
     admission: Admission
+    assigned: Assigned
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        return self.assigned.assignments
 
     @property
     def probability(self) -> float:
@@ -145,7 +156,7 @@ class _Record:
 
     @property
     def reason(self) -> str:
-        return _reason(self.task, self.ranking, self.admission)
+        return _reason(self.task, self.ranking, self.admission) + _arms(self.assignments)
 
     @property
     def considered(self) -> tuple[Considered, ...]:
@@ -158,6 +169,14 @@ def _reason(task: Task, ranking: Ranking | None, admission: Admission) -> str:
         return f"Chose nobody: {each}"
     asked_for = "asked for by name; " if task.target is not None else ""
     return f"Chose {ranking.first.target.name}: {asked_for}{ranking.why}"
+
+
+def _arms(assignments: Sequence[Assignment]) -> str:
+    arms = [
+        f"{each.experiment} ({'not drawn' if each.probability is None else 'treatment' if each.treated else 'control'})"
+        for each in assignments
+    ]
+    return f"; in experiment {', '.join(arms)}" if arms else ""
 
 
 def _considered(chain: tuple[Ranked, ...], admission: Admission) -> tuple[Considered, ...]:

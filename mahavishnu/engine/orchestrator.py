@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass
 
 from mahavishnu.engine.admission import Gates
+from mahavishnu.engine.assignment import Assigner
 from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.collector import Collector
 from mahavishnu.engine.elsewhere import Elsewhere, Whereabouts
@@ -67,7 +68,15 @@ class UnifiedOrchestrator:
         self._purse = Purse(store, clock, store.process_id, settings.attempts.timeout_ms)
         self._queue = Queue(store, clock)
         gates = Gates(self._roster, self._book, self._purse)
-        self._chooser = Chooser(gates, self._book, policies, settings.routing.policy, clock, store.process_id)
+        self._chooser = Chooser(
+            gates,
+            self._book,
+            Assigner(settings.experiments.holdout),
+            policies,
+            settings.routing.policy,
+            clock,
+            store.process_id,
+        )
         self._runner = Runner(
             self._roster,
             self._chooser,

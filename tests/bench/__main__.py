@@ -10,6 +10,7 @@ BENCHES = (
     "overhead",
     "recording",
     "decide",
+    "assigning",
     "storage",
     "recompute",
     "equality",

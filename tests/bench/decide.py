@@ -18,6 +18,7 @@ from random import Random
 import numpy as np
 
 from mahavishnu.engine.admission import Gates
+from mahavishnu.engine.assignment import Assigner
 from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.evidence import EvidenceBook
@@ -113,7 +114,7 @@ async def chooser(count, policy):
     rng = Random(1)
     book = Book(store, [evidence(rng) for _ in range(count)])
     gates = Gates(roster, book, Purse(store, clock, "bench", 60_000))
-    return Chooser(gates, book, POLICIES, policy, clock, "bench"), book
+    return Chooser(gates, book, Assigner(), POLICIES, policy, clock, "bench"), book
 
 
 def us(work, budget_s=0.02):

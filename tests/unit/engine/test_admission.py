@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mahavishnu.engine.admission import Gate, Gates
+from mahavishnu.engine.assignment import Assigner
 from mahavishnu.engine.breaker import Verdict
 from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.evidence import EvidenceBook
@@ -151,7 +152,7 @@ async def test_what_a_task_asks_for_is_asked_of_everybody(house):
 
 def test_the_chain_and_the_record_of_a_choice_agree(house):
     gates = Gates(house.roster, house.book, house.purse)
-    chooser = Chooser(gates, house.book, {"adaptive": Adaptive()}, "adaptive", house.clock, "p")
+    chooser = Chooser(gates, house.book, Assigner(), {"adaptive": Adaptive()}, "adaptive", house.clock, "p")
     choice = chooser.choose(Task(type="t", text="x"), "id", seed=5)
     assert choice.chain[0].candidate.target.name == choice.decision.selected
     assert [each.candidate.target.name for each in choice.chain] == [each.target for each in choice.decision.considered]

@@ -130,7 +130,7 @@ async def test_a_target_that_ignores_its_cancellation_does_not_hold_the_task(eng
         Result(usage=Usage(agent_seconds=-0.5)),
         Result(usage=None),
     ],
-    ids=repr,
+    ids=lambda given: "object" if type(given) is object else repr(given),
 )
 async def test_garbage_is_a_failure_of_the_target_and_the_next_one_runs(engine, garbage):
     async def rubbish(task, call):
