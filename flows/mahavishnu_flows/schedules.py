@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,12 @@ async def check_alerts(store_url: str | None = None, config: str | None = None) 
     return await _run("check-alerts", store_url, config)
 
 
+@flow(name=f"{PREFIX}experiments", retries=0, persist_result=False)
+async def experiments(store_url: str | None = None, config: str | None = None) -> State[Any]:
+    """Read what came of experiments, act on it, and leave the report of each that is over by that."""
+    return await _run("experiments", store_url, config)
+
+
 @flow(name=f"{PREFIX}retention", retries=0, persist_result=False)
 async def retention(store_url: str | None = None, config: str | None = None) -> State[Any]:
     """Move old days into the lake, and let go of what is past its age."""
@@ -57,6 +64,7 @@ FLOWS: Mapping[str, Flow[..., Any]] = {
         "fold": fold,
         "plan": plan,
         "check-alerts": check_alerts,
+        "experiments": experiments,
         "retention": retention,
     }.items()
     if name in JOBS
@@ -75,7 +83,18 @@ async def _run(name: str, store_url: str | None, config: str | None) -> State[An
     finally:
         await store.close()
     await acreate_markdown_artifact(markdown_of(report), key=f"{PREFIX}{name}", description=report.did)
+    for about, page in report.documents.items():
+        await acreate_markdown_artifact(page, key=key_of(about), description=about)
     return Completed(name="Skipped" if report.skipped else "Completed", message=report.did)
+
+
+def key_of(about: str) -> str:
+    """What an artifact about this is called: small letters, digits and dashes are all that Prefect takes.
+
+    >>> key_of("experiment team/Try_b")
+    'mahavishnu-experiment-team-try-b'
+    """
+    return f"{PREFIX}{re.sub('[^a-z0-9]+', '-', about.lower()).strip('-')}"
 
 
 def markdown_of(report: JobReport) -> str:

@@ -13,6 +13,7 @@ from mahavishnu.jobs.tracks import State, state_json, state_of
 from mahavishnu.jobs.watching import Finding, Watcher
 from mahavishnu.model import Balance, Status
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
+from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
 from mahavishnu.model.money import to_usd
 from mahavishnu.ports import Clock, ExecutionQuery, Store
 from mahavishnu.settings import AlertSettings
@@ -160,7 +161,34 @@ async def _present(store: Store, state: State, settings: AlertSettings, now_us: 
         *await _stuck(store, settings, now_us),
         *await _unscheduled(store, state, settings, now_us),
         *(finding for each in await store.balances(now_us) if (finding := _spent(each)) is not None),
+        *await _harmful(store, now_us),
     ]
+
+
+async def _harmful(store: Store, now_us: int) -> list[Finding]:
+    """Experiments that did harm, or cannot be read, for a day. An end is told once: what was resolved stays so."""
+    ended = [
+        run
+        for run in await store.experiments()
+        if run.status in (ExperimentStatus.ROLLED_BACK, ExperimentStatus.BROKEN)
+        and now_us - (run.ended_at_us or 0) < _DAY_US
+    ]
+    if not ended:
+        return []
+    resolved = {each.condition for each in await store.alerts() if each.resolved}
+    return [finding for run in ended if (finding := _ended(run)).condition not in resolved]
+
+
+def _ended(run: ExperimentRun) -> Finding:
+    what = "was rolled back" if run.status is ExperimentStatus.ROLLED_BACK else "is broken"
+    owner = run.experiment.owner
+    return Finding(
+        Condition(kind=AlertKind.EXPERIMENT, about=run.name),
+        Severity.CRITICAL,
+        f"experiment {run.name}{f' of {owner}' if owner else ''} {what}: {run.note} "
+        f"(mahavishnu experiments report {run.name})",
+        {"status": run.status.value, "owner": owner or None, "ended_at_us": run.ended_at_us},
+    )
 
 
 def _spent(balance: Balance) -> Finding | None:

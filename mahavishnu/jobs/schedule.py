@@ -8,12 +8,15 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 
 from mahavishnu.errors import MahavishnuError, RepositoryError, UnknownName
-from mahavishnu.jobs import alerts, scores
+from mahavishnu.jobs import alerts, experiments, scores
 from mahavishnu.jobs.cron import due_at_us
+from mahavishnu.jobs.experiments.filing import hand_over
+from mahavishnu.jobs.experiments.trials import Trials
 from mahavishnu.jobs.planning import publish_prices
 from mahavishnu.jobs.retention import retain
 from mahavishnu.jobs.scores import Published
 from mahavishnu.model import Snapshot
+from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.job import Job, JobReport
 from mahavishnu.ports import Clock, JobRun, Store
 from mahavishnu.settings import Settings
@@ -115,6 +118,35 @@ async def _check_alerts(store: Store, clock: Clock, settings: Settings) -> JobRe
     return JobReport(name="check-alerts", did=f"Took in {_counted(checked.facts, 'fact')}, {told}.", changes=changes)
 
 
+async def _experiments(store: Store, clock: Clock, settings: Settings) -> JobReport:
+    checked = await experiments.check(store, clock, settings)
+    changes = [f"{run.name} is over ({run.status.value}): {run.note}" for run in checked.ended]
+    if checked.told is not None and checked.told.untold is not None:
+        changes.append(f"the webhook was not told: {checked.told.untold}")
+    looked_at, ended = _counted(len(checked.runs), "experiment"), len(checked.ended)
+    return JobReport(
+        name="experiments",
+        did=f"Looked at {looked_at}, by {_counted(checked.outcomes, 'new outcome')}; {ended} came to an end.",
+        columns=("experiment", "status", "treated", "control", "worse", "better", "ratio"),
+        rows=[_standing(run) for run in checked.runs],
+        changes=changes,
+        documents=hand_over(checked.ended, settings.experiments.reports),
+    )
+
+
+def _standing(run: ExperimentRun) -> Mapping[str, object]:
+    reading = Trials.resumed(run.experiment, run.state).reading()
+    return {
+        "experiment": run.name,
+        "status": run.status.value,
+        "treated": reading.treatment.outcomes,
+        "control": reading.control.outcomes,
+        "worse": reading.worse,
+        "better": reading.better,
+        "ratio": reading.ratio,
+    }
+
+
 async def _retention(store: Store, clock: Clock, settings: Settings) -> JobReport:
     done = await retain(store, clock, settings)
     return JobReport(
@@ -133,6 +165,10 @@ _REGISTERED: Sequence[tuple[Job, Run]] = (
     (Job(name="fold", doc="Add up and publish what came since, and catch up.", cron="*/5 * * * *"), _fold),
     (Job(name="plan", doc="Price what is left of each budget.", cron="*/5 * * * *"), _plan),
     (Job(name="check-alerts", doc="Open and close alerts.", cron="* * * * *"), _check_alerts),
+    (
+        Job(name="experiments", doc="Read what came of experiments, and act on it.", cron="* * * * *"),
+        _experiments,
+    ),
     (
         Job(
             name="retention", doc="Move old days into the lake, and let go of what is past its age.", cron="30 2 * * *"

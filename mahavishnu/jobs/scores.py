@@ -98,7 +98,8 @@ async def recalculate(
 async def roll_back(store: Store, clock: Clock, version: int) -> Published:
     """Publish the scorecards and orders of an earlier snapshot again.
 
-    What came since is left behind until the next recalculation. Raises UnknownName where the version is gone.
+    What came since is left behind until the next recalculation. Experiments stay as they are: none that is over comes
+    to life again, and none that is on its way ends. Raises UnknownName where the version is gone.
     """
     for _ in range(TRIES):
         before = await store.latest()
@@ -111,6 +112,7 @@ async def roll_back(store: Store, clock: Clock, version: int) -> Published:
             kind=SnapshotKind.ROLLBACK,
             cursor=await store.newest(),
             published_at_us=clock.now_us(),
+            experiments=before.experiments,
             notes=(f"back to snapshot {version}",),
             restored=version,
         )

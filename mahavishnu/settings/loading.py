@@ -20,7 +20,7 @@ DEBUG = PREFIX + "DEBUG"
 PASSWORD = PREFIX + "STORE_PASSWORD"
 LOOKED_FOR = (Path("config/mahavishnu.toml"), Path("mahavishnu.toml"))
 
-SET_BY_VARIABLE = ("store", "routing", "evidence", "lake", "alerts", "attempts", "breaker", "limits")
+SET_BY_VARIABLE = ("store", "routing", "evidence", "lake", "alerts", "experiments", "attempts", "breaker", "limits")
 
 
 def variables() -> dict[str, tuple[str, str]]:

@@ -107,6 +107,14 @@ class AlertSettings(Table):
     webhook_url_env: Annotated[str, Field(max_length=100)] = ""
 
 
+class ExperimentSettings(Table):
+    """`holdout` is the share of all units that are in no experiment; reports are written to the folder `reports`, if
+    there is one."""
+
+    holdout: float = Field(default=0.0, ge=0, le=0.5)
+    reports: str = "mahavishnu-reports"
+
+
 class AttemptSettings(Table):
     timeout_ms: Milliseconds = 60_000
     deadline_ms: Milliseconds = 120_000
@@ -228,6 +236,7 @@ class Settings(Table):
     lake: LakeSettings = LakeSettings()
     policies: Options = Field(default_factory=dict)
     alerts: AlertSettings = AlertSettings()
+    experiments: ExperimentSettings = ExperimentSettings()
     attempts: AttemptSettings = AttemptSettings()
     breaker: BreakerSettings = BreakerSettings()
     limits: LimitSettings = LimitSettings()

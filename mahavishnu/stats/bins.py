@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import exp
 
 from mahavishnu.stats.betting import Game
-from mahavishnu.stats.sketch import quantiles
+from mahavishnu.stats.sketch import GAMMA, buckets_at
 
 LEVELS = (0.50, 0.75, 0.90, 0.95, 0.99)
 """The baseline's quantiles between two bins."""
@@ -29,6 +29,9 @@ RISE = Game(
     tilts=(*(tuple(exp(shift * middle) for middle in _MIDDLES) for shift in (0.15, 0.3, 0.6, 1.2)), _TAIL),
 )
 """A bet that values have moved to higher bins: all of them a little, or a few of them far."""
+
+FALL = Game(prior=RISE.prior, tilts=tuple(tuple(1 / each for each in tilt) for tilt in RISE.tilts))
+"""The same mirrored: a bet that values have moved to lower bins, all of them a little, or few are far out any more."""
 
 BREACH = Game(prior=(0.9, 0.1), tilts=tuple((1.0, exp(shift)) for shift in (0.25, 0.5, 1.0, 1.5)))
 """A bet that a limit is broken more often. Categories: kept (0), broken (1)."""
@@ -67,14 +70,17 @@ class Bins:
 def edges_of(counts: Mapping[int, float]) -> tuple[float, ...] | None:
     """The edges between the bins, from a baseline's counts by bucket of `stats.sketch`; None from an empty one.
 
+    An edge is the upper end of its quantile's bucket. A bucket that holds several quantiles, as that of a price which
+    hardly ever changes, has a bin of its own: what is less falls below it, and what is more above.
+
     >>> from mahavishnu.stats.sketch import bucket_of
-    >>> edges_of({bucket_of(100.0): 60, bucket_of(900.0): 40}) is not None, edges_of({})
-    (True, None)
+    >>> price = Bins(edges={"t": edges_of({bucket_of(100.0): 100})})
+    >>> [price.place(treated=True, value=value, stratum="t") for value in (90.0, 100.0, 110.0)], edges_of({})
+    ([0, 1, 5], None)
     """
-    found = _all_there(quantiles(counts, LEVELS))
-    return None if found is None else tuple(found)
-
-
-def _all_there(values: Sequence[float | None]) -> list[float] | None:
-    there = [value for value in values if value is not None]
-    return there if len(there) == len(values) else None
+    buckets = [bucket for bucket in buckets_at(counts, LEVELS) if bucket is not None]
+    if not buckets:
+        return None
+    own = [first == second for first, second in pairwise(buckets)]
+    starts = [equal and not before for before, equal in pairwise((False, *own))]
+    return tuple(GAMMA ** (bucket - start) for bucket, start in zip(buckets, (*starts, False), strict=True))

@@ -61,18 +61,32 @@ def needed_for_times(
 
 
 def usual_for_betting(
-    *, baseline: float, detect: float, share: float = 0.5, alpha: float = 0.05, shifts: Sequence[float] = SHIFTS
+    *,
+    baseline: float,
+    detect: float,
+    share: float = 0.5,
+    alpha: float = 0.05,
+    margin: float = 0.0,
+    shifts: Sequence[float] = SHIFTS,
 ) -> Need:
-    """Requests after which the bet on assignments has found a fall of `detect` points in about half of the cases.
+    """Requests after which the bets of an experiment have found a fall of `detect` points in about half of the cases.
 
     The logarithm of 1/alpha over what the best of its alternatives gains with every request (J. L. Kelly, 1956). What
-    sharing the stakes with the others costs, and that the median lies below the mean, about cancel out.
+    sharing the stakes with the others costs, and that the median lies below the mean, about cancel out. With a margin
+    it is the bet on the difference that has to find what lies beyond it.
 
     >>> usual_for_betting(baseline=0.9, detect=0.05, share=0.1)
     Need(treated=278, requests=2777)
+    >>> usual_for_betting(baseline=0.9, detect=0.05, share=0.1, margin=0.02)
+    Need(treated=916, requests=9154)
     """
     _fall(baseline, detect)
-    growth = max(_growth(baseline, baseline - detect, _share(share), shift) for shift in shifts)
+    if not 0 <= margin < detect:
+        raise ValueError("detect must be larger than the margin: within the margin nothing is to be found")
+    if margin:
+        growth = (detect - margin) ** 2 / (2 * _rates_spread(baseline, baseline - detect, _share(share)))
+    else:
+        growth = max(_growth(baseline, baseline - detect, _share(share), shift) for shift in shifts)
     if growth <= 0:
         raise ValueError("detect must be larger: none of the bets would gain on average")
     requests = ceil(log(1 / alpha) / growth)

@@ -1,0 +1,27 @@
+"""Experiments: how they come and go, what is read of them, what that comes to, and how it is told."""
+
+from mahavishnu.jobs.experiments.enacting import publish_ends
+from mahavishnu.jobs.experiments.running import (
+    Checked,
+    check,
+    check_names,
+    create,
+    pause,
+    recompute,
+    resume,
+    start,
+    stop,
+)
+
+__all__ = [
+    "Checked",
+    "check",
+    "check_names",
+    "create",
+    "pause",
+    "publish_ends",
+    "recompute",
+    "resume",
+    "start",
+    "stop",
+]

@@ -1,0 +1,314 @@
+"""Experiments: starting them, and the check that reads what came of them and acts when the evidence is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from mahavishnu.errors import ExperimentMoved, InvalidExperiment, UnknownName
+from mahavishnu.jobs import alerts
+from mahavishnu.jobs.experiments.enacting import UNDERWAY, free_in, place_in, publish_ends, same_layer
+from mahavishnu.jobs.experiments.hearing import Heard, Hearing, page_of
+from mahavishnu.jobs.experiments.trials import Trials, Verdict, baselines_of
+from mahavishnu.jobs.scores import Published
+from mahavishnu.model import DAY_US
+from mahavishnu.model.experiment import FOLLOWING, Change, Experiment, ExperimentRun, ExperimentStatus
+from mahavishnu.plugins import available_policies
+from mahavishnu.ports import Clock, Stage, Store
+from mahavishnu.settings import Settings
+
+log = logging.getLogger("mahavishnu.experiments")
+
+AFTERWARDS_S = 60.0
+"""How much later than it should at the latest the end of a first attempt may come in."""
+
+MOST_BETWEEN_US = DAY_US
+"""What counts between two checks at the most: clocks are set, and machines sleep."""
+
+
+# -- how it comes and goes ---------------------------------------------------------------------------------------------
+
+
+async def create(store: Store, clock: Clock, experiment: Experiment) -> ExperimentRun:
+    """A draft, which nobody is assigned to yet. Raises ExperimentExists."""
+    salted = experiment if experiment.salt else replace(experiment, salt=clock.new_id())
+    run = ExperimentRun(experiment=salted, created_at_us=clock.now_us())
+    await store.create_experiment(run)
+    return run
+
+
+async def start(store: Store, clock: Clock, settings: Settings, name: str) -> ExperimentRun:
+    """Every process assigns by it within two seconds.
+
+    Raises UnknownName, ExperimentMoved where it is no draft any more, and InvalidExperiment where its layer is full.
+    """
+    while True:
+        before = await _run_of(store, name)
+        if before.status is not ExperimentStatus.DRAFT:
+            raise ExperimentMoved(experiment=name, status=before.status.value, wanted=ExperimentStatus.RUNNING.value)
+        experiment = before.experiment
+        await check_names(store, settings, experiment)
+        offset = await _place(store, experiment)
+        since = await store.newest()
+        trials = Trials(experiment, baselines_of(experiment, await store.latest(), since))
+        now_us = clock.now_us()
+        after = replace(
+            before,
+            revision=before.revision + 1,
+            status=ExperimentStatus.RUNNING,
+            offset=offset,
+            started_at_us=now_us,
+            checked_at_us=now_us,
+            cursor=since,
+            assigned_cursor=since,
+            state=trials.kept(),
+        )
+        if await store.move_experiment(before, after):
+            break
+    await publish_ends(store, clock)
+    return await _run_of(store, name)
+
+
+async def pause(store: Store, clock: Clock, name: str) -> ExperimentRun:
+    """Everybody has what the control has, until it goes on. Raises UnknownName, ExperimentMoved."""
+    return await _go(store, clock, name, ExperimentStatus.PAUSED, from_=(ExperimentStatus.RUNNING,))
+
+
+async def resume(store: Store, clock: Clock, name: str) -> ExperimentRun:
+    """It goes on; or is over at once, where what was heard during the pause says so.
+
+    Raises UnknownName, ExperimentMoved.
+    """
+    return await _go(store, clock, name, ExperimentStatus.RUNNING, from_=(ExperimentStatus.PAUSED,))
+
+
+async def stop(store: Store, clock: Clock, name: str, note: str = "") -> ExperimentRun:
+    """It is completed, whatever it has come to. Raises UnknownName, ExperimentMoved."""
+    from_ = (ExperimentStatus.DRAFT, *UNDERWAY)
+    return await _go(store, clock, name, ExperimentStatus.COMPLETED, from_=from_, note=note or "stopped by hand")
+
+
+async def _go(
+    store: Store,
+    clock: Clock,
+    name: str,
+    wanted: ExperimentStatus,
+    *,
+    from_: Sequence[ExperimentStatus],
+    note: str = "",
+) -> ExperimentRun:
+    while True:
+        before = await _run_of(store, name)
+        if before.status not in from_ or wanted not in FOLLOWING[before.status]:
+            raise ExperimentMoved(experiment=name, status=before.status.value, wanted=wanted.value)
+        after = replace(_aged(before, clock.now_us()), status=wanted, note=note)
+        if await store.move_experiment(before, _ended(after, clock.now_us())):
+            break
+    if wanted is ExperimentStatus.RUNNING:
+        await _end_if_decided(store, clock, name)
+    await publish_ends(store, clock)
+    return await _run_of(store, name)
+
+
+async def _end_if_decided(store: Store, clock: Clock, name: str) -> None:
+    """Nobody is treated again for an experiment whose evidence was complete while it was paused."""
+    run = await _run_of(store, name)
+    verdict = Trials.resumed(run.experiment, run.state).verdict()
+    if run.status is ExperimentStatus.RUNNING and verdict is not None:
+        await store.move_experiment(run, _judged(_aged(run, clock.now_us()), verdict, clock.now_us()))
+
+
+async def _run_of(store: Store, name: str) -> ExperimentRun:
+    """Raises UnknownName."""
+    run = await store.experiment(name)
+    if run is None:
+        names = [each.name for each in await store.experiments()]
+        raise _unknown("experiment", name, names, "mahavishnu experiments list")
+    return run
+
+
+def _unknown(kind: str, name: str, known: Iterable[str], see: str) -> UnknownName:
+    return UnknownName(kind=kind, name=name, nearest=next(iter(get_close_matches(name, known, n=1)), None), see=see)
+
+
+async def check_names(store: Store, settings: Settings, experiment: Experiment) -> None:
+    """Targets and policies that nobody knows would send the treatment nowhere. Raises UnknownName."""
+    changes = (experiment.treatment, experiment.control)
+    # Some processes have targets that neither the settings nor the store know of; what was run by one is known.
+    seen = {target for target, _ in (await store.latest()).scorecards}
+    targets = {*settings.targets, *(each.name for each in await store.targets()), *seen}
+    for name in sorted({name for change in changes for name in _targets_of(change)} - targets):
+        raise _unknown("target", name, targets, "mahavishnu targets list")
+    policies = available_policies()
+    for name in sorted({change.policy for change in changes if change.policy is not None} - policies.keys()):
+        raise _unknown("policy", name, policies, "mahavishnu doctor")
+
+
+def _targets_of(change: Change) -> set[str]:
+    return {*(change.order or ()), *(name for pair in change.instead for name in pair)}
+
+
+async def _place(store: Store, experiment: Experiment) -> float:
+    """Where its part of the layer begins. Raises InvalidExperiment where there is no room."""
+    underway = [run.underway for run in await store.experiments() if run.status in UNDERWAY]
+    layer = same_layer(experiment, underway)
+    other = next((each.experiment for each in layer if each.experiment.unit != experiment.unit), None)
+    if other is not None:
+        raise InvalidExperiment(
+            experiment=experiment.name,
+            problem=f"it assigns by {experiment.unit}, and {other.name} of its layer {experiment.layer} by "
+            f"{other.unit}: they cannot share out the same units; give it another layer",
+        )
+    offset = place_in(layer, experiment.traffic)
+    if offset is None:
+        names = ", ".join(sorted(each.experiment.name for each in layer))
+        raise InvalidExperiment(
+            experiment=experiment.name,
+            problem=f"its layer {experiment.layer} has {100 * free_in(layer):.4g} % of the units left in one piece "
+            f"beside {names}, and it needs {100 * experiment.traffic:.4g} %; give it less traffic or another layer, or "
+            "stop one of those",
+        )
+    return offset
+
+
+# -- the check ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one check did: the experiments that it looked at, as they stand now, and those that are over by it."""
+
+    runs: Sequence[ExperimentRun]
+    ended: Sequence[ExperimentRun]
+    outcomes: int
+    published: Published
+    told: alerts.Checked | None = None
+
+
+async def check(store: Store, clock: Clock, settings: Settings) -> Checked:
+    """Read what came of every experiment since the last check, end those whose evidence says so, and publish that.
+
+    Two at once act once: what was read and what it has come to are one transaction. Killed in between, the next one
+    goes on from there.
+    """
+    lag_us = round(await _lag_s(store, settings) * 1e6)
+    looks = [await _look(store, clock, run.name, lag_us) for run in await store.experiments() if run.status in UNDERWAY]
+    ended = [each.run for each in looks if each.ended]
+    for run in ended:
+        harmful = run.status in (ExperimentStatus.ROLLED_BACK, ExperimentStatus.BROKEN)
+        log.log(
+            logging.WARNING if harmful else logging.INFO,
+            "experiment %s is over (%s): %s", run.name, run.status.value, run.note,
+        )  # fmt: skip
+    published = await publish_ends(store, clock)
+    # At once, and not within a minute; also where it is the end that another process was killed over.
+    told = await alerts.check(store, clock, settings.alerts) if ended or published.news else None
+    return Checked(
+        runs=[each.run for each in looks],
+        ended=ended,
+        outcomes=sum(each.outcomes for each in looks),
+        published=published,
+        told=told,
+    )
+
+
+async def recompute(store: Store, run: ExperimentRun) -> Trials:
+    """Everything again from the facts, from its start as far as it was read: equal to what was kept.
+
+    What came in after it was due was missing then, and is taken to be missing now.
+    """
+    begun = Trials.resumed(run.experiment, run.state)
+    unheard = frozenset(begun.unheard)
+    trials = Trials(run.experiment, begun.baselines)
+    hearing = Hearing(trials)
+    since = since_assigned = begun.baselines.since
+    while since < run.cursor or since_assigned < run.assigned_cursor:
+        page = await page_of(store, run.name, since, since_assigned, upto=run.cursor, upto_assigned=run.assigned_cursor)
+        hearing.take(page.without(unheard), stop=False)
+        since, since_assigned = page.upto, page.upto_assigned
+    return trials
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One experiment as it stands after having been looked at; `ended` if it was by this that it came to its end."""
+
+    run: ExperimentRun
+    ended: bool
+    outcomes: int
+
+
+async def _look(store: Store, clock: Clock, name: str, lag_us: int) -> _Look:
+    """Page by page, each kept before the next; where somebody else was faster, from where he has come to."""
+    outcomes = 0
+    while True:
+        run = await _run_of(store, name)
+        if run.status not in UNDERWAY:
+            return _Look(run, ended=False, outcomes=outcomes)
+        after, heard, more = await _step(store, clock, run, lag_us)
+        if not await store.move_experiment(run, after, heard=heard.heard, assigned=heard.assigned):
+            continue
+        outcomes += heard.outcomes
+        if after.status.over or not more:
+            return _Look(after, ended=after.status.over, outcomes=outcomes)
+
+
+async def _step(store: Store, clock: Clock, run: ExperimentRun, lag_us: int) -> tuple[ExperimentRun, Heard, bool]:
+    """How it stands after one more page, what was heard by that, and whether there is more to read."""
+    trials = Trials.resumed(run.experiment, run.state)
+    verdict, more, now_us = trials.verdict(), False, clock.now_us()
+    heard = Heard(upto=run.cursor, upto_assigned=run.assigned_cursor)
+    if verdict is None:
+        page = await page_of(store, run.name, run.cursor, run.assigned_cursor, before_us=now_us - lag_us)
+        hearing = Hearing(
+            trials,
+            heard=await store.counted_units(run.name, Stage.HEARD, page.units_heard),
+            assigned=await store.counted_units(run.name, Stage.ASSIGNED, page.units_assigned),
+        )
+        heard, verdict, more = hearing.take(page), trials.verdict(), page.more
+    after = replace(_aged(run, now_us), cursor=heard.upto, assigned_cursor=heard.upto_assigned, state=trials.kept())
+    if run.status is ExperimentStatus.PAUSED:
+        # A paused one is not moved by evidence; nothing is read past the verdict, which is acted on when it goes on.
+        return after, heard, more and verdict is None
+    if verdict is None and not more:
+        verdict = _out_of_time(after, trials)
+    return (after if verdict is None else _judged(after, verdict, now_us)), heard, more
+
+
+def _aged(run: ExperimentRun, now_us: int) -> ExperimentRun:
+    """The next revision, older by the time since the last one, as far as it was running."""
+    passed = min(max(now_us - (run.checked_at_us or now_us), 0), MOST_BETWEEN_US)
+    running = run.status is ExperimentStatus.RUNNING
+    return replace(run, revision=run.revision + 1, checked_at_us=now_us, ran_us=run.ran_us + (passed if running else 0))
+
+
+def _judged(run: ExperimentRun, verdict: Verdict, now_us: int) -> ExperimentRun:
+    return _ended(replace(run, status=verdict.status, note=verdict.note), now_us)
+
+
+def _ended(run: ExperimentRun, now_us: int) -> ExperimentRun:
+    return replace(run, ended_at_us=now_us) if run.status.over else run
+
+
+def _out_of_time(run: ExperimentRun, trials: Trials) -> Verdict | None:
+    experiment = run.experiment
+    if run.ran_us < experiment.max_days * DAY_US:
+        return None
+    reading = trials.reading()
+    told = (
+        f"ran for its {experiment.max_days:g} days and did no harm that could be told, by {reading.treatment.outcomes} "
+        f"treated and {reading.control.outcomes} control outcomes (e-value {reading.worse:.3g} of {reading.needed:.3g})"
+    )
+    if not experiment.promote:
+        return Verdict(status=ExperimentStatus.COMPLETED, note=told)
+    note = f"{told}; nor was it better (e-value {reading.better:.3g} of {reading.needed:.3g})"
+    return Verdict(status=ExperimentStatus.INCONCLUSIVE, note=note)
+
+
+async def _lag_s(store: Store, settings: Settings) -> float:
+    """After so long the first attempt of a task is over, or its process is, and that is recorded."""
+    targets = (*settings.targets.values(), *await store.targets())
+    longest_ms = max((settings.attempts.timeout_ms, *(each.timeout_ms or 0 for each in targets)))
+    return longest_ms / 1000 + settings.store.lease_s + AFTERWARDS_S
