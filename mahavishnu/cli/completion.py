@@ -34,6 +34,10 @@ def budget_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in _budgets(ctx) if name.startswith(incomplete))
 
 
+def experiment_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    return sorted(name for name in _experiments(ctx) if name.startswith(incomplete))
+
+
 def objectives(incomplete: str) -> list[str]:
     return [word for word in (*OBJECTIVES, *ALIASES) if word.startswith(incomplete)]
 
@@ -54,6 +58,14 @@ def _budgets(ctx: typer.Context) -> Sequence[str]:
     except MahavishnuError:
         return ()
     return [each.budget.name for each in balances]
+
+
+def _experiments(ctx: typer.Context) -> Sequence[str]:
+    try:
+        runs = asyncio.run(_asked(flags_of(ctx).settings(), lambda store: store.experiments()))
+    except MahavishnuError:
+        return ()
+    return [each.name for each in runs]
 
 
 def _is_there(url: str) -> bool:

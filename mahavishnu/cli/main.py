@@ -21,6 +21,9 @@ from mahavishnu.cli import (
     doctor,
     engines,
     exits,
+    experiment_plans,
+    experiment_reports,
+    experiments,
     init,
     planning,
     queue,
@@ -88,6 +91,10 @@ app.add_typer(budgets.group, name="budgets")
 app.command()(costs.costs)
 routing.group.command("set-budget")(budgets.set_budget)
 routing.group.add_typer(planning.group)
+experiments.group.add_typer(experiment_reports.group)
+experiments.group.add_typer(experiment_plans.group)
+app.add_typer(experiments.group, name="experiments")
+routing.group.add_typer(experiments.group, name="ab-test")
 app.add_typer(routing.group, name="routing")
 app.add_typer(schedule.group, name="schedule")
 app.add_typer(alerts.group, name="alerts")

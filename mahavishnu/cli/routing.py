@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mahavishnu.ports import Store
 
 group = typer.Typer(
-    help="What routing has learnt: stats, orders, snapshots, recalculate, rollback.", rich_markup_mode="rich"
+    help="What routing has learnt: stats, orders, snapshots, recalculate, rollback; experiments: ab-test.",
+    rich_markup_mode="rich",
 )
 
 OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only these.", autocompletion=task_types)]

@@ -10,6 +10,7 @@ from enum import StrEnum
 from mahavishnu.app import App
 from mahavishnu.compat.costs import Span, cost_over, read_span
 from mahavishnu.compat.metrics import (
+    ABTest,
     AdapterStats,
     CostTracking,
     ExecutionRecord,
@@ -18,6 +19,7 @@ from mahavishnu.compat.metrics import (
     TaskTypeStats,
 )
 from mahavishnu.errors import UnknownName
+from mahavishnu.jobs.experiments.filing import reading_of
 from mahavishnu.jobs.scores import fold_all
 from mahavishnu.model import Scorecard
 from mahavishnu.model.identity import is_ulid
@@ -118,8 +120,15 @@ async def _found(app: App, meant: Key) -> Record | None:
         case Form.COST:
             return await cost_on(app, meant)
         case _:
-            # There are no experiments yet, so that nothing can have this name.
-            raise UnknownName(kind="experiment", name=meant.id)
+            return await ab_test_of(app, meant.id)
+
+
+async def ab_test_of(app: App, name: str) -> ABTest:
+    """How an experiment stands, as of its last check. Raises UnknownName."""
+    run = await app.store.experiment(name)
+    if run is None:
+        raise UnknownName(kind="experiment", name=name, see="mahavishnu experiments list --all")
+    return ABTest.of(run, reading_of(run))
 
 
 async def cost_on(app: App, key: Key) -> CostTracking:

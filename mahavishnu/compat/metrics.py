@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from enum import StrEnum
 from math import ceil, isfinite
@@ -17,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mahavishnu.compat.tracker import ExecutionTracker
 from mahavishnu.model import Decision, Execution, Scorecard, Status
+from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus, Measure
 from mahavishnu.model.identity import is_ulid
 from mahavishnu.model.money import to_usd
+from mahavishnu.model.reading import Reading
 from mahavishnu.stats.evidence import estimate, merged
 from mahavishnu.stats.intervals import wilson, z_for
 
@@ -276,10 +279,13 @@ class ABTestStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class ABTest(Record):
-    """A controlled comparison, under the key ab_test:{id}."""
+_WON = {ExperimentStatus.PROMOTED: "treatment", ExperimentStatus.ROLLED_BACK: "control"}
 
-    experiment_id: Ulid
+
+class ABTest(Record):
+    """A controlled comparison, under the key ab_test:{id}; its id is the name of an experiment."""
+
+    experiment_id: Annotated[str, Field(min_length=1)]
     name: Annotated[str, Field(min_length=1)]
     start_date: dt.date
     end_date: dt.date | None = None
@@ -300,3 +306,48 @@ class ABTest(Record):
         if self.winner is not None and self.traffic_split and self.winner not in self.traffic_split:
             raise ValueError("winner must be one of those that had traffic")
         return self
+
+    @classmethod
+    def of(cls, run: ExperimentRun, reading: Reading | None) -> ABTest:
+        """As it stands; a share that ramps is the one of its start, and a broken one counts as cancelled."""
+        experiment = run.experiment
+        arms = {} if reading is None else {"treatment": reading.treatment, "control": reading.control}
+        return cls(
+            experiment_id=run.name,
+            name=run.name,
+            start_date=_date_of(run.created_at_us if run.started_at_us is None else run.started_at_us),
+            end_date=None if run.ended_at_us is None else _date_of(run.ended_at_us),
+            status=_seeds_status(run.status),
+            traffic_split={"treatment": experiment.share, "control": 1 - experiment.share},
+            sample_size={name: arm.outcomes for name, arm in arms.items()},
+            success_metric="success_rate" if experiment.primary is Measure.SUCCESS else experiment.primary.value,
+            significance_threshold=experiment.alpha,
+            results=None if reading is None else _results(run, reading),
+            winner=_WON.get(run.status),
+        )
+
+
+def _seeds_status(status: ExperimentStatus) -> ABTestStatus:
+    match status:
+        case ExperimentStatus.ROLLED_BACK:
+            return ABTestStatus.ROLLED_BACK
+        case ExperimentStatus.BROKEN:
+            return ABTestStatus.CANCELLED
+        case _:
+            return ABTestStatus.COMPLETED if status.over else ABTestStatus.ACTIVE
+
+
+def _results(run: ExperimentRun, reading: Reading) -> dict[str, Any]:
+    return {
+        "status": run.status.value,
+        "note": run.note,
+        "treatment": asdict(reading.treatment),
+        "control": asdict(reading.control),
+        "e_value_worse": reading.worse,
+        "e_value_better": reading.better,
+        "e_value_needed": reading.needed,
+    }
+
+
+def _date_of(at_us: int) -> dt.date:
+    return dt.datetime.fromtimestamp(at_us / 1e6, dt.UTC).date()

@@ -10,8 +10,10 @@ from mahavishnu.app import make_store, open_app
 from mahavishnu.compat import keys, metrics
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import UnknownName
+from mahavishnu.jobs import experiments
 from mahavishnu.jobs.retention import retain
 from mahavishnu.model import Status, day_of
+from mahavishnu.model.experiment import Change, Experiment, ExperimentRun, ExperimentStatus
 from mahavishnu.model.money import to_usd
 from mahavishnu.settings import load_settings
 from tests.history import decision_of, executions
@@ -72,6 +74,40 @@ async def test_a_key_that_nothing_has_is_said_to_be_unknown(app, key):
 async def test_days_without_costs_and_experiments_are_unknown(app, key):
     with pytest.raises(UnknownName):
         await keys.get(app, key)
+
+
+async def test_an_experiment_is_an_ab_test_under_its_name(app):
+    clock = SystemClock()
+    experiment = Experiment(name="try:b", treatment=Change(policy="statistical"), share=0.2, alpha=0.01)
+    await experiments.create(app.store, clock, experiment)
+    drafted = await keys.get(app, "ab_test:try:b")
+    assert (drafted.status, drafted.sample_size, drafted.results) == (metrics.ABTestStatus.ACTIVE, {}, None)
+    await experiments.start(app.store, clock, app.settings, "try:b")
+    await experiments.stop(app.store, clock, "try:b", "enough")
+    found = await keys.get(app, "ab_test:try:b")
+    assert isinstance(found, metrics.ABTest)
+    assert (found.experiment_id, found.name, found.status) == ("try:b", "try:b", metrics.ABTestStatus.COMPLETED)
+    assert found.traffic_split == {"treatment": 0.2, "control": 0.8}
+    assert found.sample_size == {"treatment": 0, "control": 0}
+    assert (found.significance_threshold, found.success_metric, found.winner) == (0.01, "success_rate", None)
+    assert found.start_date <= found.end_date
+    assert found.results["e_value_needed"] == 100
+    assert found.results["note"] == "enough"
+
+
+@pytest.mark.parametrize(
+    ("status", "meant", "winner"),
+    [
+        (ExperimentStatus.ROLLED_BACK, "rolled_back", "control"),
+        (ExperimentStatus.PROMOTED, "completed", "treatment"),
+        (ExperimentStatus.BROKEN, "cancelled", None),
+        (ExperimentStatus.PAUSED, "active", None),
+    ],
+)
+def test_every_end_has_the_seeds_word_for_it(status, meant, winner):
+    run = ExperimentRun(experiment=Experiment(name="e", treatment=Change(policy="statistical")), status=status)
+    found = metrics.ABTest.of(run, None)
+    assert (found.status, found.winner) == (meant, winner)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,196 @@
+"""mahavishnu experiments status, list, report and compare: what experiments have come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli.experiment_view import looked_shape, reading_shape, run_shape, show_looked, show_table
+from mahavishnu.cli.experiments import Name, known
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
+from mahavishnu.cli.printing import emit, line, moment, note, table
+from mahavishnu.model.experiment import ExperimentRun
+from mahavishnu.model.reading import Reading
+
+if TYPE_CHECKING:
+    from mahavishnu.jobs.experiments.one_look import Looked
+    from mahavishnu.ports import Store
+
+group = typer.Typer()
+
+
+@group.command()
+def status(
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """How an experiment stands, as of its last check.
+
+    Example: mahavishnu experiments status try-b
+    """
+    run, reading = with_store(ctx, lambda store: _read(store, name))
+    if as_json:
+        emit({**run_shape(run), "reading": reading_shape(reading)})
+        return
+    _show(run, reading, short=True)
+
+
+@group.command("list")
+def list_experiments(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """The experiments, those made last first.
+
+    Example: mahavishnu experiments list --all
+    """
+    found = [each for each in with_store(ctx, lambda store: store.experiments()) if everything or not each.status.over]
+    if as_json:
+        emit([{**run_shape(each), "reading": reading_shape(_reading_of(each))} for each in found])
+        return
+    columns = ("name", "status", "owner", "started_at", "ended_at", "treated", "e-value worse", "e-value better")
+    empty = "No experiment yet." if everything else "No experiment is on its way; --all shows those that are over."
+    table(columns, [_row(each) for each in found], empty=empty)
+
+
+@group.command()
+def report(
+    ctx: typer.Context,
+    name: Name,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as one page that needs no other.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--md", metavar="FILE", help="Write it as markdown.")] = None,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Work everything out again from the facts, and say whether it is equal.")
+    ] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """What was tried and seen, what was done about it and why, and how to work it out again.
+
+    With --recompute the exit code is 1 where anything comes out differently.
+
+    Example: mahavishnu experiments report try-b --html try-b.html
+    """
+    from mahavishnu.jobs.experiments.report import report_html, report_md
+    from mahavishnu.storage.recount import recount_query
+
+    async def act(store: Store) -> tuple[ExperimentRun, Reading | None, bool | None]:
+        run, reading = await _read(store, name)
+        return run, reading, await _comes_out_equal(store, run) if recompute else None
+
+    run, reading, equal = with_store(ctx, act)
+    for path, text in ((html, report_html), (markdown, report_md)):
+        if path is not None:
+            path.write_text(text(run, reading), encoding="utf-8")
+    if as_json:
+        shown = {"reading": reading_shape(reading, path=True), "query": recount_query(run), "equal": equal}
+        emit({**run_shape(run), **shown})
+    else:
+        _show_written(run, reading, equal, html, markdown)
+    if equal is False:
+        raise typer.Exit(1)
+
+
+@group.command()
+def compare(
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """The two-proportion test and Welch's, for those who planned a sample: to be looked at once.
+
+    Example: mahavishnu experiments compare try-b
+    """
+
+    async def act(store: Store) -> tuple[ExperimentRun, Looked]:
+        from mahavishnu.jobs.experiments.one_look import look_once
+
+        run = await known(store, name)
+        return run, await look_once(store, run)
+
+    run, found = with_store(ctx, act)
+    if as_json:
+        emit({"name": run.name, "alpha": run.experiment.alpha, **looked_shape(found)})
+        return
+    show_looked(found, run.experiment.alpha)
+
+
+async def _read(store: Store, name: str) -> tuple[ExperimentRun, Reading | None]:
+    run = await known(store, name)
+    return run, _reading_of(run)
+
+
+def _reading_of(run: ExperimentRun) -> Reading | None:
+    from mahavishnu.jobs.experiments.filing import reading_of
+
+    return reading_of(run)
+
+
+def _show(run: ExperimentRun, reading: Reading | None, *, short: bool) -> None:
+    """In words and tables; the short one without what was planned, and without how to work it out again."""
+    from mahavishnu.jobs.experiments.words import sections, title_of
+
+    line(title_of(run))
+    for place, each in enumerate(sections(run, reading)):
+        if short and (each.code or (place and reading is None)):
+            continue
+        line()
+        if not short:
+            line(each.title.upper())
+        for words in each.words:
+            line(words)
+        if each.table is not None:
+            show_table(each.table)
+        for code in each.code:
+            line()
+            line(code)
+
+
+async def _comes_out_equal(store: Store, run: ExperimentRun) -> bool:
+    from mahavishnu.jobs.experiments import recompute
+
+    return run.state is None or (await recompute(store, run)).kept() == dict(run.state)
+
+
+def _show_written(
+    run: ExperimentRun, reading: Reading | None, equal: bool | None, html: Path | None, markdown: Path | None
+) -> None:
+    written = [path for path in (html, markdown) if path is not None]
+    for path in written:
+        note(f"Written to {path}.")
+    if equal is not None:
+        line(
+            "Worked out again from the facts, everything is the same to the last bit."
+            if equal
+            else "Worked out again from the facts, it is NOT the same: facts are gone, or were changed."
+        )
+    elif not written:
+        _show(run, reading, short=False)
+
+
+def _row(run: ExperimentRun) -> tuple[object, ...]:
+    reading = _reading_of(run)
+    evidence = (None, None, None) if reading is None else (reading.treatment.outcomes, reading.worse, reading.better)
+    return (
+        run.name,
+        run.status.value,
+        run.experiment.owner or None,
+        moment(run.started_at_us),
+        moment(run.ended_at_us),
+        *evidence,
+    )

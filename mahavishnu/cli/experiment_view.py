@@ -1,0 +1,183 @@
+"""Experiments as JSON, as rows, and as lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from mahavishnu.cli.printing import line, moment, table
+from mahavishnu.cli.shapes import Shape
+from mahavishnu.model.experiment import Change, Experiment, ExperimentRun
+from mahavishnu.model.reading import Reading
+
+if TYPE_CHECKING:
+    from mahavishnu.jobs.experiments.one_look import Looked
+    from mahavishnu.jobs.experiments.prospects import Prospect
+    from mahavishnu.jobs.experiments.simulation import Simulated
+    from mahavishnu.jobs.experiments.words import Table
+    from mahavishnu.stats.fixed import Finding
+    from mahavishnu.stats.power import Need
+
+
+def run_shape(run: ExperimentRun) -> Shape:
+    """How it stands, without what the evidence says."""
+    return {
+        "name": run.name,
+        "status": run.status.value,
+        "over": run.status.over,
+        "note": run.note,
+        "created_at": moment(run.created_at_us),
+        "started_at": moment(run.started_at_us),
+        "ended_at": moment(run.ended_at_us),
+        "checked_at": moment(run.checked_at_us),
+        "ran_s": run.ran_us / 1e6,
+        "revision": run.revision,
+        "offset": run.offset,
+        "cursor": run.cursor,
+        "assigned_cursor": run.assigned_cursor,
+        "experiment": experiment_shape(run.experiment),
+    }
+
+
+def experiment_shape(experiment: Experiment) -> Shape:
+    return {
+        "name": experiment.name,
+        "hypothesis": experiment.hypothesis,
+        "owner": experiment.owner,
+        "unit": experiment.unit,
+        "layer": experiment.layer,
+        "traffic": experiment.traffic,
+        "share": experiment.share,
+        "ramp": [asdict(step) for step in experiment.ramp],
+        "task_types": sorted(experiment.task_types),
+        "treatment": _change_shape(experiment.treatment),
+        "control": _change_shape(experiment.control),
+        "primary": experiment.primary.value,
+        "guardrails": [{**asdict(each), "measure": each.measure.value} for each in experiment.guardrails],
+        "promote": experiment.promote,
+        "alpha": experiment.alpha,
+        "min_evidence": experiment.min_evidence,
+        "max_days": experiment.max_days,
+    }
+
+
+def reading_shape(reading: Reading | None, *, path: bool = False) -> Shape | None:
+    """What the evidence says; with its `path`, if that is asked for."""
+    if reading is None:
+        return None
+    shape = asdict(reading)
+    shape["guardrails"] = [{**asdict(each), "measure": each.measure.value} for each in reading.guardrails]
+    if not path:
+        del shape["path"]
+    return shape
+
+
+def prospect_shape(found: Prospect) -> Shape:
+    return {
+        "baseline": found.baseline,
+        "detect": found.detect,
+        "share": found.share,
+        "requests_a_day": found.a_day,
+        "watched": need_shape(found.watched, found.days(found.watched)),
+        "planned": need_shape(found.planned, found.days(found.planned)),
+    }
+
+
+def need_shape(need: Need, days: float | None) -> Shape:
+    return {"treated": need.treated, "requests": need.requests, "days": days}
+
+
+def looked_shape(found: Looked) -> Shape:
+    findings: Mapping[str, Finding | None] = {
+        "success": found.success,
+        "latency": found.latency,
+        "cost": found.cost,
+        "quality": found.quality,
+    }
+    return {
+        "treated": found.treated,
+        "controls": found.controls,
+        **{name: None if each is None else asdict(each) for name, each in findings.items()},
+    }
+
+
+def simulated_shape(found: Simulated) -> Shape:
+    return {
+        **asdict(found.scenario),
+        "runs": found.runs,
+        "seed": found.seed,
+        "rolled_back": found.rolled_back,
+        "rate": found.rate,
+        "rate_interval": [found.lo, found.hi],
+        "median": found.median,
+        "p90": found.p90,
+    }
+
+
+def show_prospect(found: Prospect) -> None:
+    line(
+        f"To find that {100 * found.baseline:.3g} % fall by {100 * found.detect:.3g} points, with a share of "
+        f"{100 * found.share:.3g} %:"
+    )
+    line()
+    rows = [
+        ("watched all the time, in half of the cases", *_need_row(found.watched, found.days(found.watched))),
+        ("one look at a planned sample", *_need_row(found.planned, found.days(found.planned))),
+    ]
+    table(("how", "treated", "requests", "days"), rows, empty="")
+    if found.a_day is None:
+        line("Nothing was run lately that would say how long that takes.")
+    else:
+        line(f"At {found.a_day:,.4g} requests a day.")
+
+
+def show_looked(found: Looked, alpha: float) -> None:
+    findings = (("success", found.success), ("latency (ln)", found.latency), ("cost (ln)", found.cost))
+    rows = [
+        (name, each.test, each.difference, each.lo, each.hi, each.p)
+        for name, each in (*findings, ("quality", found.quality))
+        if each is not None
+    ]
+    table(("measure", "test", "difference", "lo", "hi", "p"), rows, empty="There are too few outcomes to compare.")
+    line()
+    line(
+        f"{found.treated:,} treated and {found.controls:,} control outcomes; intervals at {100 * (1 - alpha):g} %. "
+        "These tests may be looked at once, when a sample that was planned is complete "
+        "(mahavishnu experiments power). Looked at more often they find what is not there: "
+        "what may be watched stands in mahavishnu experiments status."
+    )
+
+
+def show_simulated(found: Simulated) -> None:
+    scenario = found.scenario
+    rate = f"{100 * found.rate:.1f} % ({100 * found.lo:.1f} to {100 * found.hi:.1f} %)"
+    within = f"of {found.runs:,} runs of {scenario.candidates:,} treated outcomes each"
+    if not scenario.harmful:
+        line(f"Rolled back although nothing is worse than its margin allows: {rate} {within}.")
+        line(f"{100 * scenario.alpha:g} % are allowed.")
+        return
+    line(f"Rolled back, as it should be: {rate} {within}.")
+    line(f"Treated outcomes until then: median {_level(found.median)}, 90th percentile {_level(found.p90)}.")
+
+
+def show_table(found: Table) -> None:
+    line()
+    table(found.columns, found.rows, empty="")
+
+
+def _level(value: float | None) -> str:
+    return "more than were drawn" if value is None else f"{value:,.0f}"
+
+
+def _change_shape(change: Change) -> Shape:
+    return {
+        "order": None if change.order is None else list(change.order),
+        "policy": change.policy,
+        "objective": None if change.objective is None else str(change.objective),
+        "instead": dict(change.instead),
+    }
+
+
+def _need_row(need: Need, days: float | None) -> tuple[object, ...]:
+    return need.treated, need.requests, None if days is None else round(days, 1)

@@ -1,0 +1,264 @@
+"""mahavishnu experiments start, pause, resume, stop and check: a change tried on a share of the tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli import experiment_options as options
+from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.completion import experiment_names
+from mahavishnu.cli.experiment_view import (
+    prospect_shape,
+    run_shape,
+    show_prospect,
+)
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
+from mahavishnu.cli.printing import emit, line, waiting
+from mahavishnu.errors import UnknownName
+from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
+
+if TYPE_CHECKING:
+    from mahavishnu.jobs.experiments import Checked
+    from mahavishnu.jobs.experiments.prospects import Prospect
+    from mahavishnu.ports import Store
+
+group = typer.Typer(
+    help="Try a change on a share of the tasks: start, status, list, pause, resume, stop, check, report, compare; "
+    "power and simulate, before anything starts.",
+    rich_markup_mode="rich",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=experiment_names)]
+
+
+@group.command()
+def start(
+    ctx: typer.Context,
+    name: Name,
+    task_type: options.TaskTypes = None,
+    order: options.Order = None,
+    policy: options.PolicyName = None,
+    objective: options.ForObjective = None,
+    weights: options.Weights = None,
+    swap: options.Swap = None,
+    control_order: options.ControlOrder = None,
+    control_policy: options.ControlPolicy = None,
+    control_objective: options.ControlObjective = None,
+    control_swap: options.ControlSwap = None,
+    share: options.Share = None,
+    ramp: options.Ramp = None,
+    unit: options.Unit = None,
+    layer: options.Layer = None,
+    traffic: options.OfTraffic = None,
+    primary: options.Primary = None,
+    guardrail: options.Guardrails = None,
+    promote: options.Promote = None,
+    alpha: options.Alpha = None,
+    min_evidence: options.MinEvidence = None,
+    max_days: options.MaxDays = None,
+    owner: options.Owner = None,
+    hypothesis: options.Hypothesis = None,
+    file: options.File = None,
+    detect: Annotated[float | None, typer.Option(help="The fall of success to plan for; else 0.05.")] = None,
+    draft: Annotated[bool, typer.Option("--draft", help="Write it down, and start it later.")] = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Start an experiment, or a draft of before by its name alone.
+
+    What the treatment changes is an order, a policy, an objective or a target
+    for another; the control has what is published. A share of the units is
+    assigned by chance, and stays where it was assigned. Where the treatment
+    harms success, or whatever else is guarded, it is rolled back by itself.
+
+    Example: mahavishnu experiments start try-b -t summarise --swap a=b --share 0.1 --guardrail latency:0.2
+    """
+    typed = {
+        "task_types": task_type,
+        "order": order,
+        "policy": policy,
+        "objective": objective,
+        "weights": weights,
+        "swap": swap,
+        "control_order": control_order,
+        "control_policy": control_policy,
+        "control_objective": control_objective,
+        "control_swap": control_swap,
+        "share": share,
+        "ramp": ramp,
+        "unit": unit,
+        "layer": layer,
+        "traffic": traffic,
+        "primary": primary,
+        "guardrails": guardrail,
+        "promote": promote,
+        "alpha": alpha,
+        "min_evidence": min_evidence,
+        "max_days": max_days,
+        "owner": owner,
+        "hypothesis": hypothesis,
+    }
+    anything = file is not None or any(value not in (None, []) for value in typed.values())
+    wanted = options.read_experiment(name, file, typed) if anything else None
+    if wanted is None and draft:
+        raise bad("--draft", "say what the treatment changes: --order, --policy, --objective or --swap")
+    settings = flags_of(ctx).settings()
+
+    async def act(store: Store) -> tuple[ExperimentRun, Prospect]:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import experiments
+        from mahavishnu.jobs.experiments.prospects import prospect_of
+
+        clock = SystemClock()
+        experiment = wanted if wanted is not None else (await known(store, name)).experiment
+        expected = await prospect_of(store, clock, experiment, detect)
+        if wanted is not None:
+            # A name is never used again: what cannot start must not take one.
+            await experiments.check_names(store, settings, wanted)
+            made = await experiments.create(store, clock, wanted)
+        if not as_json:
+            show_prospect(expected)
+        if wanted is not None and draft:
+            return made, expected
+        return await experiments.start(store, clock, settings, name), expected
+
+    run, expected = with_store(ctx, act)
+    if as_json:
+        emit({**run_shape(run), "prospect": prospect_shape(expected)})
+        return
+    line()
+    line(f"Experiment {run.name} is {'written down' if run.status is ExperimentStatus.DRAFT else 'running'}.")
+
+
+@group.command()
+def pause(
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Give everybody what the control has, until it is resumed.
+
+    Example: mahavishnu experiments pause try-b
+    """
+
+    async def act(store: Store) -> ExperimentRun:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import experiments
+
+        return await experiments.pause(store, SystemClock(), name)
+
+    _say(with_store(ctx, act), as_json=as_json)
+
+
+@group.command()
+def resume(
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Go on with one that was paused: every unit has the arm that it had before.
+
+    Example: mahavishnu experiments resume try-b
+    """
+
+    async def act(store: Store) -> ExperimentRun:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import experiments
+
+        return await experiments.resume(store, SystemClock(), name)
+
+    _say(with_store(ctx, act), as_json=as_json)
+
+
+@group.command()
+def stop(
+    ctx: typer.Context,
+    name: Name,
+    why: Annotated[str, typer.Option("--note", help="Why, for the report.")] = "",
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """End an experiment for good. Nothing of its treatment is published.
+
+    Example: mahavishnu experiments stop try-b --note "we know enough"
+    """
+
+    async def act(store: Store) -> ExperimentRun:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import experiments
+
+        return await experiments.stop(store, SystemClock(), name, why)
+
+    _say(with_store(ctx, act), as_json=as_json)
+
+
+@group.command()
+def check(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Read what came since the last check, and act on what it proves.
+
+    The schedule does so every minute (mahavishnu schedule serve).
+
+    Example: mahavishnu experiments check
+    """
+    settings = flags_of(ctx).settings()
+
+    async def act(store: Store) -> Checked:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import experiments
+
+        return await experiments.check(store, SystemClock(), settings)
+
+    with waiting("Reading …"):
+        found = with_store(ctx, act)
+    if as_json:
+        runs, ended = ([run_shape(each) for each in some] for some in (found.runs, found.ended))
+        version = found.published.after.version
+        emit({"outcomes": found.outcomes, "experiments": runs, "ended": ended, "version": version})
+        return
+    read = _counted(found.outcomes, "outcome")
+    line(f"Read {read} of {_counted(len(found.runs), 'experiment')}; {len(found.ended)} ended.")
+    for each in found.ended:
+        line(f"{each.name} is {each.status.value.replace('_', ' ')}: {each.note}.")
+    if found.published.news:
+        line(f"Published snapshot {found.published.after.version}.")
+
+
+async def known(store: Store, name: str) -> ExperimentRun:
+    """Raises UnknownName."""
+    from difflib import get_close_matches
+
+    found = await store.experiment(name)
+    if found is None:
+        names = [each.name for each in await store.experiments()]
+        nearest = next(iter(get_close_matches(name, names, n=1)), None)
+        raise UnknownName(kind="experiment", name=name, nearest=nearest, see="mahavishnu experiments list --all")
+    return found
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _say(run: ExperimentRun, *, as_json: bool) -> None:
+    if as_json:
+        emit(run_shape(run))
+        return
+    line(f"Experiment {run.name} is {run.status.value.replace('_', ' ')}.")
