@@ -5,6 +5,7 @@ import contextvars
 import functools
 import itertools
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -154,7 +155,7 @@ def anything(*args, **kwargs):
         (ascii, "'hello'"),
         (dict.fromkeys, {"h": None, "e": None, "l": None, "o": None}),
     ],
-    ids=str,
+    ids=lambda given: re.sub(r" at 0x\w+", "", str(given)),
 )
 async def test_a_function_is_given_what_its_parameters_name(adapter, function, value):
     assert await value_of(adapter, function) == value
