@@ -14,7 +14,7 @@ demo: $(READY)
 	$(BIN)/python docs/examples/engines_demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

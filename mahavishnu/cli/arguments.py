@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,6 +16,14 @@ MOST_SEED = 2**63 - 1
 def bad(argument: str, problem: str) -> typer.BadParameter:
     """The usage error for an argument."""
     return typer.BadParameter(problem, param_hint=f'"{argument}"')
+
+
+def write(path: Path, text: str, argument: str) -> None:
+    """Write a file that was asked for."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise bad(argument, f"{path} cannot be written: {error.strerror}") from None
 
 
 def seed(given: int | None) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mahavishnu.cli.arguments import write
 from mahavishnu.cli.experiment_view import looked_shape, reading_shape, run_shape, show_looked, show_table
 from mahavishnu.cli.experiments import Name, known
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
@@ -91,9 +92,9 @@ def report(
         return run, reading, await _comes_out_equal(store, run) if recompute else None
 
     run, reading, equal = with_store(ctx, act)
-    for path, text in ((html, report_html), (markdown, report_md)):
+    for path, text, argument in ((html, report_html, "--html"), (markdown, report_md, "--md")):
         if path is not None:
-            path.write_text(text(run, reading), encoding="utf-8")
+            write(path, text(run, reading), argument)
     if as_json:
         shown = {"reading": reading_shape(reading, path=True), "query": recount_query(run), "equal": equal}
         emit({**run_shape(run), **shown})

@@ -16,7 +16,6 @@ from mahavishnu.cli.experiment_view import (
 )
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, waiting
-from mahavishnu.errors import UnknownName
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
 
 if TYPE_CHECKING:
@@ -243,14 +242,9 @@ def check(
 
 async def known(store: Store, name: str) -> ExperimentRun:
     """Raises UnknownName."""
-    from difflib import get_close_matches
+    from mahavishnu.jobs.experiments import run_of
 
-    found = await store.experiment(name)
-    if found is None:
-        names = [each.name for each in await store.experiments()]
-        nearest = next(iter(get_close_matches(name, names, n=1)), None)
-        raise UnknownName(kind="experiment", name=name, nearest=nearest, see="mahavishnu experiments list --all")
-    return found
+    return await run_of(store, name)
 
 
 def _counted(number: int, noun: str) -> str:

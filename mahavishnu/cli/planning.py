@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli import amounts, arguments, frontier_view
-from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.arguments import bad, write
 from mahavishnu.cli.completion import task_types
 from mahavishnu.cli.demands import read_objective
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
@@ -134,7 +134,7 @@ def frontier(
 
     found = with_store(ctx, act)
     if svg is not None:
-        svg.write_text(frontier_view.drawing(task_type, found), encoding="utf-8")
+        write(svg, frontier_view.drawing(task_type, found), "--svg")
     if as_json:
         emit([{**asdict(each), "on_frontier": each.on_frontier} for each in found])
         return

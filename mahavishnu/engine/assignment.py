@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -32,11 +32,12 @@ _FOREVER = 1 << 63
 class Assigned:
     """What a choice goes by: what is published, as the experiments of its task have changed it.
 
-    `policy` None: the one that is set. `left_out` are the targets that may not be chosen, each with the reason.
+    `policy` None: the one that is set. `left_out` are the targets that may not be chosen, each with the reason; of them
+    those in `reserve` have others in their place, and their turn when none of those is left.
     """
 
     # Made for every decision: a dataclass that is frozen takes longer than all tosses together.
-    __slots__ = ("_code", "_plan", "_task", "_units", "left_out", "policy", "snapshot")
+    __slots__ = ("_code", "_plan", "_task", "_units", "left_out", "policy", "reserve", "snapshot")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Assigned:
         plan: _Plan | None = None,
         code: int = 0,
         units: Units = (),
+        reserve: Set[str] = frozenset(),
     ) -> None:
         self._task = task
         self.snapshot = snapshot
@@ -55,6 +57,7 @@ class Assigned:
         self._plan = plan
         self._code = code
         self._units = units
+        self.reserve = reserve
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
@@ -79,15 +82,15 @@ class Assigner:
         if not (snapshot.experiments or snapshot.policies or snapshot.put_aside):
             return Assigned(task, snapshot, policy)
         plan = self._plan(task.type, snapshot, now_us)
-        units = plan.units(task, decision_id)
-        code = plan.code(units, self._holdout)
+        code, units = plan.toss(task, decision_id, self._holdout)
         if task.target is not None:
             # Who asks for a target by name gets it.
             return Assigned(task, snapshot, policy, NOBODY, plan, plan.by_hand(code), units)
         if policy is not None:
             code = plan.by_hand(code)
         mix = plan.mixes.get(code) or plan.mix(code)
-        return Assigned(task, mix.applied_to(snapshot), policy or mix.policy, mix.left_out, plan, code, units)
+        published, ruling = mix.applied_to(snapshot), policy or mix.policy
+        return Assigned(task, published, ruling, mix.left_out, plan, code, units, mix.reserve)
 
     def _plan(self, task_type: str, snapshot: Snapshot, now_us: int) -> _Plan:
         if self._snapshot is not snapshot:
@@ -118,27 +121,27 @@ class _Plan:
         self.since_us, self.until_us = _span(underway, now_us)
         self.mixes: dict[int, _Mix] = {}
 
-    def units(self, task: Task, decision_id: str) -> Units:
-        """Whom each kind of experiment would assign: the task itself, or whom its tag names."""
-        found: list[int | None] = []
-        for unit, _ in self._by_unit:
-            named = (task.idempotency_key or decision_id) if unit == BY_TASK else task.tags.get(unit)
-            found.append(None if named is None else digest(named))
-        return found
-
-    def code(self, units: Units, holdout: int) -> int:
-        """How a task stands to each of the experiments."""
+    def toss(self, task: Task, decision_id: str, holdout: int) -> tuple[int, Units]:
+        """How a task stands to each of the experiments; and whom they would assign: itself, or whom its tags name."""
         code = 0
-        for unit, (_, seats) in zip(units, self._by_unit, strict=True):
-            at = None if unit is None else place(unit)
-            if at is None or (holdout and at * _HOLDOUT & ALL < holdout):
+        units: list[int | None] = []
+        for unit, seats in self._by_unit:
+            named = (task.idempotency_key or decision_id) if unit == BY_TASK else task.tags.get(unit)
+            if named is None:
+                units.append(None)
+                code <<= 2 * len(seats)
+                continue
+            known = digest(named)
+            units.append(known)
+            at = place(known)
+            if holdout and at * _HOLDOUT & ALL < holdout:
                 code <<= 2 * len(seats)
                 continue
             for salt, below, layer, begin, end in seats:
                 code <<= 2
                 if layer is None or begin <= at * layer & ALL < end:
                     code |= TREATED if at * salt & ALL < below else CONTROL
-        return code
+        return code, units
 
     def by_hand(self, code: int) -> int:
         """The same, for a task that somebody has chosen for: it is in the experiments, and nothing was drawn."""
@@ -172,18 +175,22 @@ class _Plan:
     def _mixed(self, states: Sequence[int]) -> _Mix:
         """What the arms come to together; where two of them change the same, the later experiment has its way."""
         left_out = {target: f"put aside by experiment {by}" for target, by in self._aside.items()}
+        reserve: set[str] = set()
         changes: list[Change] = []
         for seat, state in sorted(zip(self._seats, states, strict=True), key=lambda each: each[0].started_at_us):
-            change = seat.change(state)
+            change, name = seat.change(state), seat.experiment.name
             changes.insert(0, change)
             mine = {stand_in for _, stand_in in change.instead}
-            gone = {target for target, _ in change.instead} | (seat.stand_ins - mine)
+            replaced = {target for target, _ in change.instead}
             left_out = {target: why for target, why in left_out.items() if target not in mine}
-            left_out |= dict.fromkeys(sorted(gone), f"left out by experiment {seat.experiment.name}")
+            left_out |= dict.fromkeys(sorted(seat.stand_ins - mine), f"left out by experiment {name}")
+            left_out |= dict.fromkeys(sorted(replaced), f"in reserve: replaced by experiment {name}")
+            reserve |= replaced
         return _Mix(
             task_type=self._task_type,
             policy=next((each.policy for each in changes if each.policy is not None), self._policy),
             left_out=left_out,
+            reserve=frozenset(reserve),
             order=next((each.order for each in changes if each.order is not None), None),
             objective=next((each.objective for each in changes if each.objective is not None), None),
         )
@@ -221,6 +228,7 @@ class _Mix:
     task_type: str
     policy: str | None
     left_out: Mapping[str, str]
+    reserve: Set[str]
     order: tuple[str, ...] | None
     objective: Objective | None
     _before: Snapshot | None = None

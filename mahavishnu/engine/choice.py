@@ -12,7 +12,7 @@ from mahavishnu.engine.admission import Admission, Gates
 from mahavishnu.engine.assignment import Assigned, Assigner
 from mahavishnu.engine.evidence import EvidenceBook
 from mahavishnu.errors import UnknownName
-from mahavishnu.model import Considered, Decision, Ranked, Ranking, Task
+from mahavishnu.model import Candidate, Considered, Decision, Ranked, Ranking, Task
 from mahavishnu.model.experiment import Assignment
 from mahavishnu.ports import Clock, Policy
 
@@ -64,7 +64,7 @@ class Chooser:
         snapshot = assigned.snapshot
         # A policy that was published may be one that this process does not have.
         ruling = self._policies.get(assigned.policy or self._default_policy) or self._policies[self._default_policy]
-        admission = self._gates.admit(task, self._clock.monotonic_s(), assigned.left_out)
+        admission, reserve = self._admit(task, assigned)
         seed = self._seeds.getrandbits(63) if seed is None else seed
         ranking = None
         if len(admission.candidates):
@@ -86,19 +86,35 @@ class Chooser:
             seed=seed,
             overhead_us=(time.perf_counter_ns() - began) // 1000,
         )
-        chain = Chain(ranking, len(admission.candidates)) if ranking else ()
+        chain = Chain(ranking, len(admission.candidates), reserve) if ranking else ()
         return Choice(decision, chain, admission.next_at, admission.short)
+
+    def _admit(self, task: Task, assigned: Assigned) -> tuple[Admission, Sequence[Candidate]]:
+        """Who may be chosen; and who may run when those have failed, because an experiment has others in his place.
+
+        Where none of the others can run now, he is chosen at once: nobody waits, or gets nothing, for an experiment.
+        """
+        now_s = self._clock.monotonic_s()
+        admission = self._gates.admit(task, now_s, assigned.left_out)
+        if not assigned.reserve:
+            return admission, ()
+        left_out = {name: why for name, why in assigned.left_out.items() if name not in assigned.reserve}
+        with_reserve = self._gates.admit(task, now_s, left_out)
+        if not len(admission.candidates):
+            return with_reserve, ()
+        return admission, [each for each in with_reserve.candidates if each.target.name in assigned.reserve]
 
 
 class Chain(Sequence[Ranked]):
-    """A ranking's chain, of which only those that have their turn are worked out."""
+    """A ranking's chain, of which only those that have their turn are worked out; after it, who is in reserve."""
 
-    def __init__(self, ranking: Ranking, length: int) -> None:
+    def __init__(self, ranking: Ranking, length: int, reserve: Sequence[Candidate] = ()) -> None:
         self._ranking = ranking
         self._length = length
+        self._reserve = reserve
 
     def __len__(self) -> int:
-        return self._length
+        return self._length + len(self._reserve)
 
     @overload
     def __getitem__(self, place: int) -> Ranked: ...
@@ -106,9 +122,13 @@ class Chain(Sequence[Ranked]):
     def __getitem__(self, place: slice) -> tuple[Ranked, ...]: ...
     def __getitem__(self, place: int | slice) -> Ranked | tuple[Ranked, ...]:
         if isinstance(place, slice):
-            return self._ranking.chain[place]
-        if not -self._length <= place < self._length:
+            return tuple(self[each] for each in range(*place.indices(len(self))))
+        if not -len(self) <= place < len(self):
             raise IndexError(place)
+        place %= len(self)
+        if place >= self._length:
+            candidate = self._reserve[place - self._length]
+            return Ranked(candidate=candidate, probability=0.0, score=None, components={}, note="in reserve")
         candidate = self._ranking.order[place] if place else self._ranking.first
         return Ranked.deferred(_Link(self._ranking, place), candidate=candidate)
 

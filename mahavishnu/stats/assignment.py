@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from struct import Struct
 
 BITS = 30
 """Of a unit's place: a share is kept to a billionth, and no multiplication of Python's is quicker."""
 
 ALL = (1 << BITS) - 1
 
+_NUMBER = Struct(">Q").unpack
+
 
 def digest(text: str) -> int:
     """Sixty-four bits of a text: worked out once for a unit, however many experiments it is in."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    number: int = _NUMBER(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())[0]
+    return number
 
 
 def place(unit: int) -> int:

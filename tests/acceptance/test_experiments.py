@@ -174,6 +174,8 @@ def test_an_experiment_is_drafted_started_paused_resumed_and_stopped(cli: Any):
     drafted = cli.ok("experiments", "start", "e", "--swap", "shout=whisper", "-t", "say", "--draft")
     assert (drafted["status"], drafted["prospect"]["requests_a_day"]) == ("draft", None)
     assert cli("experiments", "report", "e").out.startswith("Experiment e: draft\n")
+    nowhere = cli("experiments", "report", "e", "--html", "no/where.html")
+    assert (nowhere.code, "no/where.html cannot be written" in nowhere.sentence) == (2, True)
     again = cli("experiments", "start", "e", "--swap", "shout=whisper")
     assert again.code == 2
     assert "a name is never used again" in again.sentence

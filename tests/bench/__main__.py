@@ -18,6 +18,7 @@ BENCHES = (
     "regret",
     "money",
     "experiments",
+    "trying",
 )
 
 for name in sys.argv[1:] or BENCHES:

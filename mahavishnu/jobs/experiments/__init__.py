@@ -9,6 +9,7 @@ from mahavishnu.jobs.experiments.running import (
     pause,
     recompute,
     resume,
+    run_of,
     start,
     stop,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "publish_ends",
     "recompute",
     "resume",
+    "run_of",
     "start",
     "stop",
 ]

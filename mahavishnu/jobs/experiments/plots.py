@@ -140,10 +140,13 @@ def _plot(
     foot = f'<text x="{_WIDE / 2}" y="{_HIGH - 8}" text-anchor="middle">outcomes</text>'
     side = f'<text x="14" y="{_HIGH / 2}" text-anchor="middle" transform="rotate(-90 14 {_HIGH / 2})">{measured}</text>'
     parts += [foot, side]
+    lowest = min((each.value for each in levels), default=0.0) if len(levels) > 1 else None
     for each in levels:
         y = down(each.value)
+        # The names of two that lie close together are not to cover each other.
+        beside = y + 14 if each.value == lowest else y - 4
         parts.append(f'<path class="level {each.style}" d="M{_LEFT} {y:.1f}H{_WIDE - _RIGHT}"/>')
-        parts.append(f'<text x="{_WIDE - _RIGHT}" y="{y - 4:.1f}" text-anchor="end">{escape(each.name)}</text>')
+        parts.append(f'<text x="{_WIDE - _RIGHT}" y="{beside:.1f}" text-anchor="end">{escape(each.name)}</text>')
     for place, line in enumerate(lines):
         parts += _drawn(line, across, down)
         x = _LEFT + 210 * place

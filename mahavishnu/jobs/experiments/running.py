@@ -45,7 +45,7 @@ async def start(store: Store, clock: Clock, settings: Settings, name: str) -> Ex
     Raises UnknownName, ExperimentMoved where it is no draft any more, and InvalidExperiment where its layer is full.
     """
     while True:
-        before = await _run_of(store, name)
+        before = await run_of(store, name)
         if before.status is not ExperimentStatus.DRAFT:
             raise ExperimentMoved(experiment=name, status=before.status.value, wanted=ExperimentStatus.RUNNING.value)
         experiment = before.experiment
@@ -68,7 +68,7 @@ async def start(store: Store, clock: Clock, settings: Settings, name: str) -> Ex
         if await store.move_experiment(before, after):
             break
     await publish_ends(store, clock)
-    return await _run_of(store, name)
+    return await run_of(store, name)
 
 
 async def pause(store: Store, clock: Clock, name: str) -> ExperimentRun:
@@ -100,7 +100,7 @@ async def _go(
     note: str = "",
 ) -> ExperimentRun:
     while True:
-        before = await _run_of(store, name)
+        before = await run_of(store, name)
         if before.status not in from_ or wanted not in FOLLOWING[before.status]:
             raise ExperimentMoved(experiment=name, status=before.status.value, wanted=wanted.value)
         after = replace(_aged(before, clock.now_us()), status=wanted, note=note)
@@ -109,23 +109,23 @@ async def _go(
     if wanted is ExperimentStatus.RUNNING:
         await _end_if_decided(store, clock, name)
     await publish_ends(store, clock)
-    return await _run_of(store, name)
+    return await run_of(store, name)
 
 
 async def _end_if_decided(store: Store, clock: Clock, name: str) -> None:
     """Nobody is treated again for an experiment whose evidence was complete while it was paused."""
-    run = await _run_of(store, name)
+    run = await run_of(store, name)
     verdict = Trials.resumed(run.experiment, run.state).verdict()
     if run.status is ExperimentStatus.RUNNING and verdict is not None:
         await store.move_experiment(run, _judged(_aged(run, clock.now_us()), verdict, clock.now_us()))
 
 
-async def _run_of(store: Store, name: str) -> ExperimentRun:
+async def run_of(store: Store, name: str) -> ExperimentRun:
     """Raises UnknownName."""
     run = await store.experiment(name)
     if run is None:
         names = [each.name for each in await store.experiments()]
-        raise _unknown("experiment", name, names, "mahavishnu experiments list")
+        raise _unknown("experiment", name, names, "mahavishnu experiments list --all")
     return run
 
 
@@ -244,7 +244,7 @@ async def _look(store: Store, clock: Clock, name: str, lag_us: int) -> _Look:
     """Page by page, each kept before the next; where somebody else was faster, from where he has come to."""
     outcomes = 0
     while True:
-        run = await _run_of(store, name)
+        run = await run_of(store, name)
         if run.status not in UNDERWAY:
             return _Look(run, ended=False, outcomes=outcomes)
         after, heard, more = await _step(store, clock, run, lag_us)

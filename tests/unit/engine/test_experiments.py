@@ -36,7 +36,8 @@ async def test_the_treated_go_where_they_are_sent_and_their_decisions_say_so(eng
             arm = "treatment" if assignment.treated else "control"
             assert decision.reason.endswith(f"; in experiment swap ({arm})")
             other = next(each for each in decision.considered if not each.eligible)
-            assert other.why_not == "left out by experiment swap"
+            replaced, stand_in = "in reserve: replaced by experiment swap", "left out by experiment swap"
+            assert other.why_not == (replaced if assignment.treated else stand_in)
 
 
 async def test_only_what_was_drawn_is_read_and_of_it_the_first_attempt(engine):
@@ -54,6 +55,36 @@ async def test_only_what_was_drawn_is_read_and_of_it_the_first_attempt(engine):
             (False, "a", False),
         }
         assert len({each.unit for each in trials}) == 20
+
+
+async def test_what_the_stand_in_fails_at_the_one_that_it_replaces_is_there_for(engine):
+    async with engine(ScriptedAdapter(a=fine, b=fails)) as (orchestrator, store):
+        await published(orchestrator, store, SWAP)
+        reports = await orchestrator.execute_many(of_users(60))
+        assert all(report.error is None for report in reports)
+        treated = [report for report in reports if report.decision.assignments[0].treated]
+        # Until its breaker opens the stand-in has the first try; from then on it is as if it were not there.
+        first = {report.executions[0].target for report in treated}
+        assert first == {"a", "b"}
+        assert {report.executions[-1].target for report in treated} == {"a"}
+        assert {report.executions[-1].target for report in reports if report not in treated} == {"a"}
+        trials = await store.trials("swap", 0, 1_000)
+        assert sum(each.treated for each in trials) == len(treated), "each of them counts, whoever ran it first"
+        assert {(each.target, each.succeeded) for each in trials if each.treated} == {("a", True), ("b", False)}
+
+
+async def test_whoever_has_no_stand_in_that_may_run_waits_for_nothing(engine):
+    async with engine(ScriptedAdapter(a=fine, b=fine)) as (orchestrator, store):
+        await orchestrator.switch_target("b", enabled=False)
+        await published(orchestrator, store, SWAP)
+        reports = await orchestrator.execute_many(of_users(20))
+        assert {report.decision.selected for report in reports} == {"a"}
+        await orchestrator.switch_target("b", enabled=True)
+        await orchestrator.switch_target("a", enabled=False)
+        for report in [await orchestrator.perform(replace(each, deadline_ms=200)) for each in of_users(20)]:
+            # The control never has the stand-in, as without the experiment it never would have had it.
+            treated = report.decision.assignments[0].treated
+            assert report.decision.selected == ("b" if treated else None)
 
 
 async def test_one_that_is_over_leaves_the_next_choice_alone(engine):

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 from mahavishnu.model import NO_EVIDENCE, Candidate, Considered, Decision, Ranked, Ranking, Target, Task
+from mahavishnu.model.experiment import Assignment
 
 KNOWN = {
     "id": "01ARYZ6S410000000000000000",
@@ -28,6 +29,7 @@ LATER = {
     "probability": 0.25,
     "reason": "it was drawn",
     "considered": (Considered(target="a", eligible=True), Considered(target="b", eligible=True)),
+    "assignments": (Assignment(experiment="e", unit=None, treated=True, probability=0.1),),
 }
 
 
