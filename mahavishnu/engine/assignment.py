@@ -9,7 +9,7 @@ from itertools import groupby
 from mahavishnu.model import Snapshot, Task
 from mahavishnu.model.experiment import BY_TASK, EVERY_TYPE, Assignment, Change, Underway
 from mahavishnu.model.objective import Objective
-from mahavishnu.stats.assignment import ALL, digest, multiplier, place, threshold
+from mahavishnu.stats.assignment import ALL, BITS, LANE, Thresholds, digest, multiplier, threshold
 
 MOST_PLANS = 1_000
 """Task types that are remembered at once: there may be any number."""
@@ -17,8 +17,9 @@ MOST_PLANS = 1_000
 MOST_MIXES = 4_096
 """Combinations of arms that are remembered at once: of ten experiments there may be a thousand."""
 
-OUTSIDE, TREATED, CONTROL, BY_HAND = range(4)
-"""How a task stands to an experiment: two bits of a code that says so of all of them."""
+OUTSIDE, TREATED, BY_HAND, CONTROL = range(4)
+"""How a task stands to an experiment: two bits of a code that says so of all of them. The lower one is set where it
+takes part, the upper one besides where it is not treated."""
 
 NOBODY: Mapping[str, str] = {}
 
@@ -112,10 +113,7 @@ class _Plan:
         self._task_type = task_type
         underway = [each for each in snapshot.experiments if each.experiment.takes(task_type)]
         self._seats = [_Seat(each, now_us) for each in sorted(underway, key=lambda each: each.experiment.unit)]
-        self._by_unit = [
-            (unit, [seat.numbers for seat in seats])
-            for unit, seats in groupby(self._seats, lambda seat: seat.experiment.unit)
-        ]
+        self._kinds = list(_kinds(self._seats))
         self._aside = {**snapshot.put_aside.get(EVERY_TYPE, NOBODY), **snapshot.put_aside.get(task_type, NOBODY)}
         self._policy = snapshot.policies.get(task_type) or snapshot.policies.get(EVERY_TYPE)
         self.since_us, self.until_us = _span(underway, now_us)
@@ -125,37 +123,30 @@ class _Plan:
         """How a task stands to each of the experiments; and whom they would assign: itself, or whom its tags name."""
         code = 0
         units: list[int | None] = []
-        for unit, seats in self._by_unit:
+        for kind in self._kinds:
+            unit = kind.unit
             named = (task.idempotency_key or decision_id) if unit == BY_TASK else task.tags.get(unit)
             if named is None:
                 units.append(None)
-                code <<= 2 * len(seats)
                 continue
             known = digest(named)
             units.append(known)
-            at = place(known)
-            if holdout and at * _HOLDOUT & ALL < holdout:
-                code <<= 2 * len(seats)
-                continue
-            for salt, below, layer, begin, end in seats:
-                code <<= 2
-                if layer is None or begin <= at * layer & ALL < end:
-                    code |= TREATED if at * salt & ALL < below else CONTROL
+            at = known & ALL
+            if not holdout or at * _HOLDOUT & ALL >= holdout:
+                code |= kind.code(at)
         return code, units
 
     def by_hand(self, code: int) -> int:
-        """The same, for a task that somebody has chosen for: it is in the experiments, and nothing was drawn."""
-        chosen = 0
-        for state in self._states(code):
-            chosen = chosen << 2 | (OUTSIDE if state == OUTSIDE else BY_HAND)
-        return chosen
+        """The same, for a task that somebody has chosen for: it takes part, and nothing was drawn."""
+        return sum(BY_HAND << seat.shift for seat in self._seats if seat.state(code) != OUTSIDE)
 
     def assignments(self, code: int, task: Task, units: Units) -> Iterator[Assignment]:
-        digests = dict(zip((unit for unit, _ in self._by_unit), units, strict=True))
+        digests = dict(zip((kind.unit for kind in self._kinds), units, strict=True))
         if task.idempotency_key is None:
             # Such a task is nothing but itself, and never comes again.
             digests[BY_TASK] = None
-        for seat, state in zip(self._seats, self._states(code), strict=True):
+        for seat in self._seats:
+            state = seat.state(code)
             if state == OUTSIDE or seat.paused:
                 continue
             unit = digests[seat.experiment.unit]
@@ -169,16 +160,16 @@ class _Plan:
     def mix(self, code: int) -> _Mix:
         if len(self.mixes) >= MOST_MIXES:
             self.mixes.clear()
-        found = self.mixes[code] = self._mixed(self._states(code))
+        found = self.mixes[code] = self._mixed(code)
         return found
 
-    def _mixed(self, states: Sequence[int]) -> _Mix:
+    def _mixed(self, code: int) -> _Mix:
         """What the arms come to together; where two of them change the same, the later experiment has its way."""
         left_out = {target: f"put aside by experiment {by}" for target, by in self._aside.items()}
         reserve: set[str] = set()
         changes: list[Change] = []
-        for seat, state in sorted(zip(self._seats, states, strict=True), key=lambda each: each[0].started_at_us):
-            change, name = seat.change(state), seat.experiment.name
+        for seat in sorted(self._seats, key=lambda seat: seat.started_at_us):
+            change, name = seat.change(seat.state(code)), seat.experiment.name
             changes.insert(0, change)
             mine = {stand_in for _, stand_in in change.instead}
             replaced = {target for target, _ in change.instead}
@@ -195,8 +186,25 @@ class _Plan:
             objective=next((each.objective for each in changes if each.objective is not None), None),
         )
 
-    def _states(self, code: int) -> list[int]:
-        return [code >> 2 * place & 3 for place in reversed(range(len(self._seats)))]
+
+class _Kind:
+    """All experiments that assign by one unit, whose bits of the code begin with the bit `shift`."""
+
+    def __init__(self, unit: str, seats: Sequence[_Seat], shift: int) -> None:
+        self.unit = unit
+        self._shift = shift
+        self._arms = Thresholds([(seat.salt, threshold(seat.share)) for seat in seats])
+        self._begins = Thresholds([(seat.layer, seat.begin) for seat in seats])
+        self._ends = Thresholds([(seat.layer, seat.end) for seat in seats])
+        # Where each has a layer for itself, as it is without anybody saying otherwise, nobody needs to ask.
+        self._alone = all(seat.end - seat.begin > ALL for seat in seats)
+        for lane, seat in enumerate(seats):
+            seat.shift = shift + LANE * lane
+
+    def code(self, at: int) -> int:
+        """How the unit that stands there stands to each of them."""
+        among = self._begins.all if self._alone else self._begins.reached(at) & ~self._ends.reached(at)
+        return (among | (self._arms.reached(at) & among) << 1) >> BITS << self._shift
 
 
 class _Seat:
@@ -207,13 +215,16 @@ class _Seat:
         self.paused = underway.paused
         self.started_at_us = underway.started_at_us
         self.share = experiment.share_after((now_us - underway.started_at_us) / 1e6)
-        salt = multiplier(f"experiment {experiment.salt or experiment.name}")
-        begin, end = threshold(underway.offset), threshold(underway.offset + experiment.traffic)
-        # Where all of the layer is its own, nobody needs to ask.
-        layer = multiplier(f"layer {experiment.layer}") if end - begin <= ALL else None
-        self.numbers = (salt, threshold(self.share), layer, begin, end)
+        self.salt = multiplier(f"experiment {experiment.salt or experiment.name}")
+        self.layer = multiplier(f"layer {experiment.layer}")
+        self.begin, self.end = threshold(underway.offset), threshold(underway.offset + experiment.traffic)
+        self.shift = 0
         both = (experiment.treatment, experiment.control)
         self.stand_ins = {stand_in for change in both for _, stand_in in change.instead}
+
+    def state(self, code: int) -> int:
+        """What a code says of it."""
+        return code >> self.shift & 3
 
     def change(self, state: int) -> Change:
         if state in (OUTSIDE, BY_HAND):
@@ -246,6 +257,14 @@ class _Mix:
                 strategies[self.task_type] = self.objective
             self._before, self._after = snapshot, replace(snapshot, orders=orders, strategies=strategies)
         return self._after
+
+
+def _kinds(seats: Sequence[_Seat]) -> Iterator[_Kind]:
+    shift = 0
+    for unit, found in groupby(seats, lambda seat: seat.experiment.unit):
+        alike = list(found)
+        yield _Kind(unit, alike, shift)
+        shift += LANE * len(alike)
 
 
 def _said(snapshot: Snapshot) -> tuple[object, ...]:

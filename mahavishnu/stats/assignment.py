@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from struct import Struct
 
@@ -15,25 +16,24 @@ _NUMBER = Struct(">Q").unpack
 
 def digest(text: str) -> int:
     """Sixty-four bits of a text: worked out once for a unit, however many experiments it is in."""
-    number: int = _NUMBER(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())[0]
+    try:
+        said = text.encode()
+    except UnicodeEncodeError:
+        said = text.encode("utf-8", "surrogatepass")
+    number: int = _NUMBER(blake2b(said, digest_size=8).digest())[0]
     return number
-
-
-def place(unit: int) -> int:
-    """Where a unit stands, by its digest."""
-    return unit & ALL
 
 
 def multiplier(salt: str) -> int:
     """The odd number that stands for a salt.
 
-    A unit's place for a salt is `place * multiplier & ALL`. Multiplying by an odd number turns the places into one
-    another, so that uniform ones stay uniform; and two multipliers that have nothing to do with each other send a unit
-    to places that do not either (M. Dietzfelbinger, T. Hagerup, J. Katajainen, M. Penttonen, A reliable randomized
-    algorithm for the closest-pair problem, J. Algorithms 25, 1997). It costs a tenth of a digest.
+    A unit stands at `digest & ALL`, and for a salt at that times its multiplier, `& ALL`. Multiplying by an odd number
+    turns the places into one another, so that uniform ones stay uniform; and two multipliers that have nothing to do
+    with each other send a unit to places that do not either (M. Dietzfelbinger, T. Hagerup, J. Katajainen,
+    M. Penttonen, A reliable randomized algorithm for the closest-pair problem, J. Algorithms 25, 1997).
 
-    >>> unit, a, b = place(digest("user-17")), multiplier("a"), multiplier("b")
-    >>> unit * a & ALL == unit * a & ALL != unit * b & ALL
+    >>> at, a, b = digest("user-17") & ALL, multiplier("a"), multiplier("b")
+    >>> at * a & ALL == at * a & ALL != at * b & ALL
     True
     """
     return digest(salt) & ALL | 1
@@ -46,3 +46,36 @@ def threshold(share: float) -> int:
     True
     """
     return round(share * (1 << BITS))
+
+
+LANE = 64
+"""So many bits of one large number are for one salt: a place times a multiplier needs 60, and reaches no other's."""
+
+
+class Thresholds:
+    """For many salts at once, whether a unit stands below a threshold: by one multiplication of a large number.
+
+    >>> a, b, at = multiplier("a"), multiplier("b"), digest("user-17") & ALL
+    >>> found = Thresholds([(a, threshold(0.5)), (b, threshold(0.5))]).reached(at)
+    >>> [found >> LANE * lane + BITS & 1 for lane in (0, 1)] == [at * salt & ALL >= 2**29 for salt in (a, b)]
+    True
+    """
+
+    __slots__ = ("_limits", "_multipliers", "_places", "all")
+
+    def __init__(self, salts: Sequence[tuple[int, int]]) -> None:
+        """For each its multiplier, and the threshold."""
+        self._multipliers = _lanes(multiplier for multiplier, _ in salts)
+        # What is added to a place carries over into the bit above it from the threshold on, and not below.
+        self._limits = _lanes(ALL + 1 - below for _, below in salts)
+        self._places = _lanes(ALL for _ in salts)
+        self.all = _lanes(ALL + 1 for _ in salts)
+        """What `reached` is for a unit that has reached every threshold."""
+
+    def reached(self, at: int) -> int:
+        """In each lane the bit number `BITS` alone, where the unit's place is the threshold or above."""
+        return (at * self._multipliers & self._places) + self._limits & self.all
+
+
+def _lanes(numbers: Iterable[int]) -> int:
+    return sum(number << LANE * lane for lane, number in enumerate(numbers))
