@@ -11,11 +11,12 @@ from decimal import Decimal
 from pydantic import Field
 
 from mahavishnu.compat.metrics import Count, Record, Usd
+from mahavishnu.model import DAY_US
 from mahavishnu.model.money import to_usd
 from mahavishnu.ports import Store
 
 _EPOCH = dt.date(1970, 1, 1)
-_DAY_US = 86_400_000_000
+
 
 _DAILY = re.compile(r"adapter:(.+):cost:daily:(\d{4}-\d\d-\d\d)")
 _WEEKLY = re.compile(r"adapter:(.+):cost:weekly:(\d{4})-W(\d\d)")
@@ -89,4 +90,4 @@ async def cost_over(store: Store, span: Span) -> CostAggregate | None:
 
 
 def _at_us(day: dt.date) -> int:
-    return (day - _EPOCH).days * _DAY_US
+    return (day - _EPOCH).days * DAY_US

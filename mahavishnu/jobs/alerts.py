@@ -11,7 +11,7 @@ import httpx
 
 from mahavishnu.jobs.tracks import State, state_json, state_of
 from mahavishnu.jobs.watching import Finding, Watcher
-from mahavishnu.model import Balance, Status
+from mahavishnu.model import DAY_US, Balance, Status
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
 from mahavishnu.model.money import to_usd
@@ -28,8 +28,6 @@ AT_ONCE = 50_000
 
 PATIENCE_S = 10.0
 """How long the webhook may take; what it did not take the next check tells it again."""
-
-_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ async def _harmful(store: Store, now_us: int) -> list[Finding]:
         run
         for run in await store.experiments()
         if run.status in (ExperimentStatus.ROLLED_BACK, ExperimentStatus.BROKEN)
-        and now_us - (run.ended_at_us or 0) < _DAY_US
+        and now_us - (run.ended_at_us or 0) < DAY_US
     ]
     if not ended:
         return []
@@ -242,7 +240,7 @@ async def _unscheduled(store: Store, state: State, settings: AlertSettings, now_
         return []
     runs = [each.succeeded_at_us for each in await store.jobs() if each.name == RECALCULATION]
     last = next((each for each in runs if each is not None), None)
-    days = (now_us - (last or state.began_at_us)) / _DAY_US
+    days = (now_us - (last or state.began_at_us)) / DAY_US
     if days <= settings.schedule_days:
         return []
     since = "has never recalculated scores" if last is None else f"last recalculated scores {days:.0f} days ago"

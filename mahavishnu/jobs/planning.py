@@ -60,7 +60,7 @@ async def plan(store: Store, clock: Clock, settings: Settings, wanted: Wanted = 
     budgets = {each.name: each for each in (_by_the_day(each) for each in balances) if each is not None}
     for name, usd in wanted.usd.items():
         budgets[name] = replace(budgets.get(name, Spending(name=name, usd=usd)), usd=usd)
-    volumes = {**_per_day(dailies, clock.now_us()), **wanted.volumes}
+    volumes = {**runs_a_day(dailies, clock.now_us()), **wanted.volumes}
     problem = Problem(
         offers=await _offers(store, settings, cards),
         volumes={kind: volume for kind, volume in volumes.items() if volume > 0},
@@ -86,7 +86,7 @@ async def prices_now(store: Store, clock: Clock, settings: Settings) -> dict[str
     if not paced:
         return {}
     cards, dailies = await _known(store, clock, settings)
-    volumes = {kind: volume / _HOURS for kind, volume in _per_day(dailies, now_us).items()}
+    volumes = {kind: volume / _HOURS for kind, volume in runs_a_day(dailies, now_us).items()}
     offers = await _offers(store, settings, cards)
     problem = Problem(offers=offers, volumes=volumes, spendings=paced, period="hour")
     # The same facts give the same prices, whoever works them out.
@@ -144,7 +144,7 @@ async def _offers(store: Store, settings: Settings, cards: Mapping[Key, Scorecar
     return [each for each in offers if each is not None]
 
 
-def _per_day(dailies: Sequence[Daily], now_us: int) -> dict[str, float]:
+def runs_a_day(dailies: Sequence[Daily], now_us: int) -> dict[str, float]:
     """How many runs of each task type a day has, by the last ones."""
     days = _days(dailies, now_us)
     volumes: dict[str, float] = {}

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mahavishnu.errors import InvalidExperiment
-from mahavishnu.jobs.planning import VOLUME_DAYS, _per_day
+from mahavishnu.jobs.planning import VOLUME_DAYS, runs_a_day
 from mahavishnu.jobs.scores import fold_all
 from mahavishnu.model import day_of
 from mahavishnu.model.experiment import EVERY_TYPE, Experiment, Measure
@@ -55,7 +55,7 @@ async def traffic(store: Store, clock: Clock, task_types: Collection[str]) -> Tr
     _, found = await store.dailies(today - VOLUME_DAYS + 1)
     # How many days there were is counted over all that ran: a type that is rare has quiet days, not fewer.
     dailies = [each for each in found if each.day <= today]
-    volumes = _per_day(dailies, now_us)
+    volumes = runs_a_day(dailies, now_us)
     wanted = volumes.keys() if EVERY_TYPE in task_types else set(task_types)
     cards = [each.card for each in dailies if each.card.task_type in wanted]
     samples = sum(each.samples for each in cards)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mahavishnu.jobs.experiments.plots import evidence_plot, guardrails_plot, shares_plot
+from mahavishnu.model import DAY_US
 from mahavishnu.model.experiment import (
     BY_TASK,
     EVERY_TYPE,
@@ -19,7 +20,6 @@ from mahavishnu.model.experiment import (
 from mahavishnu.model.reading import Arm, GuardrailReading, Reading
 from mahavishnu.storage.recount import recount_query
 
-DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 STATUS_WORDS = {
