@@ -76,7 +76,8 @@ async def tried(app, treatment, tasks):
     while done < tasks:
         done += AT_ONCE
         await app.orchestrator.execute_many([Task(type=treatment, text="x")] * AT_ONCE, concurrency=16)
-        (run,) = (await experiments.check(app.store, SystemClock(), app.settings)).runs
+        checked = await experiments.check(app.store, SystemClock(), app.settings)
+        (run,) = (each for each in checked.runs if each.name == treatment)
         if run.status.over:
             break
     again = await experiments.recompute(app.store, run)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from mahavishnu import Task
@@ -136,7 +137,16 @@ def schedule_served(config: Path, folder: Path) -> Iterator[Path]:
             serving.wait()
 
 
-async def test_harm_is_rolled_back_by_the_schedule_with_nobody_touching_anything(house: Path, tmp_path: Path):
+async def artifact(engines: Engines, key: str) -> str:
+    """The newest page under a key on the Prefect server."""
+    async with httpx.AsyncClient(base_url=engines.url("prefect"), timeout=30.0) as client:
+        answer = await client.get(f"/artifacts/{key}/latest")
+        return str(answer.raise_for_status().json()["data"])
+
+
+async def test_harm_is_rolled_back_by_the_schedule_with_nobody_touching_anything(
+    house: Path, tmp_path: Path, engines: Engines
+):
     settings = load_settings(house, {}, {})
     with schedule_served(house, tmp_path) as said:
         async with open_app(settings) as app:
@@ -151,7 +161,9 @@ async def test_harm_is_rolled_back_by_the_schedule_with_nobody_touching_anything
             assert await some(app, "careful", 24) == {"agent"}
             alert = next(each for each in await app.store.alerts() if each.condition.about == "careful")
             assert "ann" in alert.summary
-            assert any("careful" in each.name for each in (tmp_path / "reports").iterdir())
+            written = (tmp_path / "reports" / "careful.md").read_text()
+            assert "It was rolled back" in written
+            assert await artifact(engines, "mahavishnu-experiment-careful") == written
 
 
 async def test_what_is_equal_goes_on_and_what_is_better_is_promoted(house: Path):
