@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +22,7 @@ from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
 if TYPE_CHECKING:
     from mahavishnu.jobs.experiments import Checked
     from mahavishnu.jobs.experiments.prospects import Prospect
-    from mahavishnu.ports import Store
+    from mahavishnu.ports import Clock, Store
 
 group = typer.Typer(
     help="Try a change on a share of the tasks: start, status, list, pause, resume, stop, check, report, compare; "
@@ -147,13 +148,9 @@ def pause(
     Example: mahavishnu experiments pause try-b
     """
 
-    async def act(store: Store) -> ExperimentRun:
-        from mahavishnu.engine.clock import SystemClock
-        from mahavishnu.jobs import experiments
+    from mahavishnu.jobs import experiments
 
-        return await experiments.pause(store, SystemClock(), name)
-
-    _say(with_store(ctx, act), as_json=as_json)
+    _move(ctx, lambda store, clock: experiments.pause(store, clock, name), as_json=as_json)
 
 
 @group.command()
@@ -170,13 +167,9 @@ def resume(
     Example: mahavishnu experiments resume try-b
     """
 
-    async def act(store: Store) -> ExperimentRun:
-        from mahavishnu.engine.clock import SystemClock
-        from mahavishnu.jobs import experiments
+    from mahavishnu.jobs import experiments
 
-        return await experiments.resume(store, SystemClock(), name)
-
-    _say(with_store(ctx, act), as_json=as_json)
+    _move(ctx, lambda store, clock: experiments.resume(store, clock, name), as_json=as_json)
 
 
 @group.command()
@@ -194,13 +187,9 @@ def stop(
     Example: mahavishnu experiments stop try-b --note "we know enough"
     """
 
-    async def act(store: Store) -> ExperimentRun:
-        from mahavishnu.engine.clock import SystemClock
-        from mahavishnu.jobs import experiments
+    from mahavishnu.jobs import experiments
 
-        return await experiments.stop(store, SystemClock(), name, why)
-
-    _say(with_store(ctx, act), as_json=as_json)
+    _move(ctx, lambda store, clock: experiments.stop(store, clock, name, why), as_json=as_json)
 
 
 @group.command()
@@ -251,7 +240,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _say(run: ExperimentRun, *, as_json: bool) -> None:
+def _move(ctx: typer.Context, move: Callable[[Store, Clock], Awaitable[ExperimentRun]], *, as_json: bool) -> None:
+    """Have it go where it is to go, and say where it is then."""
+
+    async def act(store: Store) -> ExperimentRun:
+        from mahavishnu.engine.clock import SystemClock
+
+        return await move(store, SystemClock())
+
+    run = with_store(ctx, act)
     if as_json:
         emit(run_shape(run))
         return
