@@ -39,7 +39,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assigned:
-    """A task that was assigned by chance, and whether there is any end of an attempt of it."""
+    """A task that was assigned by chance, and whether anything was heard of it: an attempt that ended, or that there was
+    nobody to choose. What is neither is on its way, or its record was lost."""
 
     position: int
     decision_id: str

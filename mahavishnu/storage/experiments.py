@@ -82,6 +82,9 @@ _ASSIGNED = (
     .limit(bindparam("limit"))
 )
 _HEARD = select(executions.c.decision_id).where(executions.c.decision_id.in_(bindparam("ids", expanding=True)))
+_CHOSE_NOBODY = select(decisions.c.id).where(
+    decisions.c.id.in_(bindparam("ids", expanding=True)), decisions.c.selected.is_(None)
+)
 
 
 class SqlExperiments(ABC):
@@ -140,10 +143,10 @@ class SqlExperiments(ABC):
         return await self._read(partial(_counted, experiment=experiment, stage=stage, units=units))
 
     async def _heard(self, decision_ids: Sequence[str], since: int) -> frozenset[str]:
-        """The decisions of which there is any end; `since` is a position before all of them."""
+        """Those of these decisions that came to anything; `since` is a position before all of them."""
         found = await self._read(partial(_heard, decision_ids=decision_ids))
         unheard = [each for each in decision_ids if each not in found]
-        return found | await self._lake().ended_among(unheard, since)
+        return found | await self._lake().heard_among(unheard, since)
 
 
 def _create(transaction: Transaction, run: ExperimentRun) -> None:
@@ -194,7 +197,9 @@ def _assigned(connection: Connection, experiment: str, since: int, limit: int) -
 def _heard(connection: Connection, decision_ids: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
     for first in range(0, len(decision_ids), IN_LIST):
-        found.update(connection.execute(_HEARD, {"ids": decision_ids[first : first + IN_LIST]}).scalars())
+        about = {"ids": decision_ids[first : first + IN_LIST]}
+        for statement in (_HEARD, _CHOSE_NOBODY):
+            found.update(connection.execute(statement, about).scalars())
     return frozenset(found)
 
 

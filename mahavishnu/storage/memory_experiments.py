@@ -29,7 +29,7 @@ class ExperimentMemory:
     drawn: dict[tuple[str, str], Assignment] = field(default_factory=dict)
     """By experiment and decision; only those that were left to chance."""
     heard: set[str] = field(default_factory=set)
-    """The decisions that there is any end of."""
+    """The decisions that there is any end of, or that had nobody to choose."""
 
     def add(self, position: int, decision: Decision, assignment: Assignment) -> None:
         self.assignments.append((position, decision, assignment))

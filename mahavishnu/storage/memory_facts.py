@@ -75,6 +75,8 @@ def _add_decision(kept: Memory, fact: Decision, undo: list[Callable[[], object]]
         kept.position += 1
         kept.experiments.add(kept.position, decision, assignment)
         undo.append(kept.experiments.take_back)
+    if decision.selected is None:
+        _note_heard(kept.experiments.heard, decision.id, undo)
 
 
 def _add_execution(kept: Memory, execution: Execution, undo: list[Callable[[], object]]) -> None:

@@ -40,10 +40,12 @@ def drawn(run: Execution, number: int, decided_before_us: int = 0) -> Decision:
 
 
 async def record_drawn(store: SqlStore, runs: Sequence[Execution], decided_before_us: int = 0) -> list[Decision]:
-    """The ends come in another order than the decisions."""
+    """The ends come in another order than the decisions, of which every fortieth had nobody to choose."""
     decisions = [drawn(run, number, decided_before_us) for number, run in enumerate(runs)]
+    decisions[::40] = [replace(each, selected=None) for each in decisions[::40]]
     await store.record(decisions)
-    await store.record([run for first in range(7) for run in runs[first::7]])
+    ran = [run for number, run in enumerate(runs) if number % 40]
+    await store.record([run for first in range(7) for run in ran[first::7]])
     return decisions
 
 
@@ -184,7 +186,7 @@ async def test_what_an_experiment_on_its_way_has_not_read_stays(store, status):
     await tidy(store, THIN)
     rows = (await store.info()).rows
     # Some decisions have moved, with what they were in experiments, and none of the ends, which came behind them.
-    assert rows["executions"] == 200
+    assert rows["executions"] == 195
     assert 100 < rows["decisions"] < 200
     assert await everything(store, page=13) == before
     over = replace(reading, revision=2, status=ExperimentStatus.COMPLETED)

@@ -68,9 +68,10 @@ def find_assigned(folder: Folder, parts: Sequence[Part], experiment: str, stretc
         return connection.execute(query, _about(experiment, stretch, limit)).fetchall()
 
 
-def ended_among(folder: Folder, parts: Sequence[Part], decision_ids: Sequence[str]) -> frozenset[str]:
-    """Those of these decisions of which the lake has any end."""
-    return _decisions_among(folder, parts, "executions", decision_ids)
+def heard_among(folder: Folder, parts: Sequence[Part], decision_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these decisions of which the lake has any end, or that had nobody to choose."""
+    ended = _decisions_among(folder, parts, "executions", decision_ids)
+    return ended | _decisions_among(folder, parts, "decisions", decision_ids, "id AS decision_id", "selected IS NULL")
 
 
 def drawn_among(folder: Folder, parts: Sequence[Part], decision_ids: Sequence[str]) -> frozenset[str]:
@@ -96,12 +97,19 @@ def assignments_of(
     return found
 
 
-def _decisions_among(folder: Folder, parts: Sequence[Part], kind: str, decision_ids: Sequence[str]) -> frozenset[str]:
+def _decisions_among(
+    folder: Folder,
+    parts: Sequence[Part],
+    kind: str,
+    decision_ids: Sequence[str],
+    named: str = "decision_id",
+    where: str = "true",
+) -> frozenset[str]:
     files = _files(folder, parts, kind)
     if not files or not decision_ids:
         return frozenset()
     query = (
-        f"SELECT DISTINCT decision_id FROM {parquet(files)}"  # noqa: S608
+        f"SELECT DISTINCT decision_id FROM (SELECT {named} FROM {parquet(files)} WHERE {where})"  # noqa: S608
         " SEMI JOIN (SELECT unnest($ids) AS decision_id) USING (decision_id)"
     )
     with duck() as connection:

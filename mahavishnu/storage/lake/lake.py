@@ -87,11 +87,11 @@ class Lake:
 
         return await self._ask(question, lambda parts: bool(drawn.reaching(parts, hot.since))) or hot
 
-    async def ended_among(self, decision_ids: Sequence[str], since: int) -> frozenset[str]:
-        """Those of these decisions, all made after a position, of which there is any end here."""
+    async def heard_among(self, decision_ids: Sequence[str], since: int) -> frozenset[str]:
+        """Those of these decisions, all made after a position, that came to anything as far as is known here."""
 
         def question(parts: Sequence[Part]) -> frozenset[str]:
-            return drawn.ended_among(self._folder, drawn.reaching(parts, since), decision_ids)
+            return drawn.heard_among(self._folder, drawn.reaching(parts, since), decision_ids)
 
         needed = bool(decision_ids)
         return await self._ask(question, lambda parts: needed and bool(drawn.reaching(parts, since))) or frozenset()

@@ -80,14 +80,15 @@ async def only_a_first_attempt_that_says_anything_is_a_trial(opener: Opener) -> 
             first, second = make.start(decision), make.start(decision, target="b", attempt=2)
             fallback = replace(make.start(decision, target="c"), fallback=True)
             await store.record([decision, first, make.end(first, status), make.end(second), make.end(fallback)])
-        running = make.assigned()
-        await store.record([running, make.start(running)])
+        running, nobody = make.assigned(), replace(make.assigned(), selected=None)
+        await store.record([running, make.start(running), nobody])
         counting = [decision.id for status, decision in decisions.items() if status.counts]
         assert [each.decision_id for each in await _trials(store)] == counting
         assert len(counting) == 4
-        # But it was heard of all of those, and not of the one that runs.
+        # But it was heard of all of those, also of the one that had nobody to choose, and not of the one that runs.
         heard = {each.decision_id: each.heard for each in await _assigned(store)}
-        assert heard == {**{decision.id: True for decision in decisions.values()}, running.id: False}
+        ended = dict.fromkeys((decision.id for decision in decisions.values()), True)
+        assert heard == {**ended, running.id: False, nobody.id: True}
 
 
 async def trials_come_in_the_order_in_which_they_ended(opener: Opener) -> None:
