@@ -39,8 +39,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assigned:
-    """A task that was assigned by chance, and whether anything was heard of it: an attempt that ended, or that there was
-    nobody to choose. What is neither is on its way, or its record was lost."""
+    """A task that was assigned by chance, and whether anything was heard of it: that an attempt ended, or that there
+    was nobody to choose. What is neither is on its way, or its record was lost."""
 
     position: int
     decision_id: str
