@@ -19,6 +19,7 @@ from mahavishnu.compat.metrics import (
     TaskTypeStats,
 )
 from mahavishnu.errors import UnknownName
+from mahavishnu.jobs.experiments import run_of
 from mahavishnu.jobs.experiments.filing import reading_of
 from mahavishnu.jobs.scores import fold_all
 from mahavishnu.model import Scorecard
@@ -125,9 +126,7 @@ async def _found(app: App, meant: Key) -> Record | None:
 
 async def ab_test_of(app: App, name: str) -> ABTest:
     """How an experiment stands, as of its last check. Raises UnknownName."""
-    run = await app.store.experiment(name)
-    if run is None:
-        raise UnknownName(kind="experiment", name=name, see="mahavishnu experiments list --all")
+    run = await run_of(app.store, name)
     return ABTest.of(run, reading_of(run))
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mahavishnu.engine.assignment import NOBODY
 from mahavishnu.engine.evidence import EvidenceBook
 from mahavishnu.engine.pool import Pool
 from mahavishnu.engine.purse import Purse, worst_case
 from mahavishnu.engine.roster import Roster
 from mahavishnu.model import Candidate, Estimate, Health, Target, Task
 from mahavishnu.planning.constraints import Failing, Relaxation, failing, relaxation
-
-NOBODY: Mapping[str, str] = {}
 
 MOST_GATES = 1_000
 """Task types that are remembered at once. Generalists take whatever type is asked for, so there may be any number."""

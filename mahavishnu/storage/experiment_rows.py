@@ -12,7 +12,7 @@ from mahavishnu.model import Execution, Status
 from mahavishnu.model.experiment import Assignment, ExperimentRun, ExperimentStatus
 from mahavishnu.ports import Assigned, Trial
 from mahavishnu.storage.experiment_documents import experiment_document, experiment_of
-from mahavishnu.storage.rows import Row, assignment_of, escaped, maybe_unescaped, unescaped
+from mahavishnu.storage.rows import Row, assignment_of, escaped, maybe_escaped, maybe_unescaped, unescaped
 from mahavishnu.storage.tables import assignments, executions
 
 COUNTING = tuple(status.value for status in Status if status.counts)
@@ -50,7 +50,7 @@ def trial_row(position: int, end: Execution, assignment: Assignment) -> Row:
         end.latency_us,
         end.cost_micros,
         end.quality,
-        None if assignment.unit is None else escaped(assignment.unit),
+        maybe_escaped(assignment.unit),
         assignment.treated,
         assignment.probability,
     )

@@ -49,7 +49,7 @@ escaped_name = lru_cache(maxsize=4096)(escaped)
 """For texts that come again and again."""
 
 
-def _maybe_escaped(text: str | None) -> str | None:
+def maybe_escaped(text: str | None) -> str | None:
     return None if text is None else escaped(text)
 
 
@@ -72,7 +72,7 @@ def decision_row(position: int, decision: Decision) -> Row:
         decision.at_us,
         decision.process_id,
         escaped(decision.task.type),
-        _maybe_escaped(decision.selected),
+        maybe_escaped(decision.selected),
         decision.probability,
         decision.confidence,
         escaped(decision.confidence_kind),
@@ -123,7 +123,7 @@ def assignment_row(position: int, decision: Decision, assignment: Assignment) ->
         decision.id,
         decision.at_us,
         assignment.experiment,
-        _maybe_escaped(assignment.unit),
+        maybe_escaped(assignment.unit),
         int(assignment.treated),
         assignment.probability,
     )
@@ -215,9 +215,9 @@ def end_row(position: int, execution: Execution) -> Row:
         1 if usage.estimated else 0,
         quality,
         None if execution.value is None else json.dumps(execution.value),
-        _maybe_escaped(execution.error_code),
-        _maybe_escaped(execution.error),
-        _maybe_escaped(execution.run_id),
+        maybe_escaped(execution.error_code),
+        maybe_escaped(execution.error),
+        maybe_escaped(execution.run_id),
         latency_bucket(execution),
         cost_bucket(execution),
         None if quality is None else quality_ppm(quality),
@@ -275,9 +275,9 @@ def outcome_row(position: int, outcome: Outcome, revision: Revision | None, of_u
         outcome.at_us,
         _maybe_flag(outcome.completed),
         _maybe_flag(outcome.correct),
-        _maybe_escaped(outcome.corrected_to),
+        maybe_escaped(outcome.corrected_to),
         outcome.quality,
-        _maybe_escaped(outcome.note),
+        maybe_escaped(outcome.note),
         *change,
         of_us,
     )
