@@ -39,7 +39,16 @@ from mahavishnu.errors.running import (
     TaskQueued,
     WorkflowError,
 )
-from mahavishnu.errors.store import RepositoryError, SnapshotConflict, StoreOutdated, StoreUnavailable
+from mahavishnu.errors.store import (
+    NotDurable,
+    NotWritten,
+    RepositoryError,
+    SnapshotConflict,
+    StoreOutdated,
+    StoreSilent,
+    StoreUnavailable,
+    TakenOver,
+)
 
 __all__ = [
     "AdapterError",
@@ -60,6 +69,8 @@ __all__ = [
     "KeyReused",
     "MahavishnuError",
     "Misconfigured",
+    "NotDurable",
+    "NotWritten",
     "NothingEligible",
     "PluginBroken",
     "PluginMissing",
@@ -68,7 +79,9 @@ __all__ = [
     "SettingsError",
     "SnapshotConflict",
     "StoreOutdated",
+    "StoreSilent",
     "StoreUnavailable",
+    "TakenOver",
     "TargetExists",
     "TargetIsConfigured",
     "TaskCancelled",

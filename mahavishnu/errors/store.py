@@ -25,6 +25,52 @@ class StoreUnavailable(RepositoryError):
 
 
 @dataclass(eq=False, kw_only=True)
+class StoreSilent(StoreUnavailable):
+    """It has not answered in time: what was asked for may still happen.
+
+    `patience_over`: it had all of the store's patience, and not only what was left of a task's deadline.
+    """
+
+    code: ClassVar[str] = "store-silent"
+    patience_over: bool = True
+
+
+@dataclass(eq=False, kw_only=True)
+class NotWritten(StoreUnavailable):
+    """It answers, and cannot write this one thing."""
+
+    code: ClassVar[str] = "not-written"
+
+
+@dataclass(eq=False, kw_only=True)
+class NotDurable(StoreUnavailable):
+    """A task has run, and neither the store nor the local disk takes how it ended: that is kept in memory meanwhile."""
+
+    code: ClassVar[str] = "not-durable"
+    execution_id: str
+
+    def __str__(self) -> str:
+        return (
+            f"Execution {self.execution_id} has ended, but this is not on any disk yet: {self.problem}. It is kept in"
+            f" memory and written once the store {self.url} or the disk takes it; do not end this process before."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class TakenOver(RepositoryError):
+    """This process was given up while it was stopped or cut off: what it had begun by then goes no further."""
+
+    code: ClassVar[str] = "taken-over"
+    process_id: str
+
+    def __str__(self) -> str:
+        return (
+            f"Process {self.process_id} was taken for dead while it was stopped or cut off from the store, and its runs"
+            " were given up; run the task again."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
 class StoreOutdated(RepositoryError):
     code: ClassVar[str] = "store-outdated"
     url: str

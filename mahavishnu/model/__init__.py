@@ -16,6 +16,7 @@ from mahavishnu.model.decision import Candidate, Considered, Decision, Ranked, R
 from mahavishnu.model.execution import Chunk, Execution, Result, Status, Usage
 from mahavishnu.model.money import Micros
 from mahavishnu.model.outcome import Outcome, Revision
+from mahavishnu.model.process import Process
 from mahavishnu.model.report import Report
 from mahavishnu.model.scorecard import DAY_US, NO_EVIDENCE, Daily, Estimate, Scorecard, day_of
 from mahavishnu.model.snapshot import Snapshot, SnapshotKind
@@ -46,6 +47,7 @@ __all__ = [
     "OnExhausted",
     "Outcome",
     "Period",
+    "Process",
     "Ranked",
     "Ranking",
     "Report",

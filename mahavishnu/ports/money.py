@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,17 +53,32 @@ class Ledger(Protocol):
         """Every budget as it stands in its period of that time, by name."""
         ...
 
-    async def reserve(self, reservation: Reservation, facts: Sequence[Fact]) -> Shortfall | None:
+    def reserve(
+        self,
+        reservation: Reservation,
+        facts: Sequence[Fact],
+        *,
+        token: int | None = None,
+        within_s: float | None = None,
+    ) -> Awaitable[Shortfall | None]:
         """Set the money aside in all accounts and write the facts, in one transaction; or neither, and say for want of
         room where. Atomic over threads, processes and machines: two callers never share the same room, and nobody is
         refused while there is room. Idempotent by execution id.
 
         It counts against every budget that covers its spender as budgets are then, whatever accounts the caller knew
-        of. One without accounts and without money sets nothing aside: only its facts are written.
+        of. One without accounts and without money sets nothing aside: only its facts are written. `token` and
+        `within_s` are those of `record`.
         """
         ...
 
-    async def charge(self, charge: Charge, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
+    def charge(
+        self,
+        charge: Charge,
+        facts: Sequence[Fact],
+        *,
+        settle: Settlement | None = None,
+        within_s: float | None = None,
+    ) -> Awaitable[int]:
         """Write the facts and what the attempt cost, and give back what was set aside; the position of the last fact.
 
         Idempotent by execution id. What exceeds the reservation is charged all the same: an account tells the truth;

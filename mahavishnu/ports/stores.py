@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mahavishnu.model import Daily, Decision, Execution, Outcome, Snapshot, Status, Target
+from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
 from mahavishnu.model.alert import Alert, Watch
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports.experiments import Experiments
@@ -40,10 +40,19 @@ class ExecutionQuery:
 class Facts(Protocol):
     """Append-only truth."""
 
-    def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> Awaitable[int]:
+    def record(
+        self,
+        facts: Sequence[Fact],
+        *,
+        settle: Settlement | None = None,
+        token: int | None = None,
+        within_s: float | None = None,
+    ) -> Awaitable[int]:
         """Answered when all of it is durable, in one transaction, in order. Idempotent by id; never blocks the loop.
 
         What it returns is the position of the last fact: a snapshot whose cursor has reached it holds all of them.
+        With a `token`, nothing is written unless it is this process's current one (`TakenOver`). After `within_s`, or
+        the store's own patience if that is shorter, `StoreSilent` is raised, and the facts may be written all the same.
 
         A second end of one execution is ignored: the first one stands. An outcome is turned into a Revision in the
         same transaction. Raises `UnknownName` for an outcome on an unknown decision, `InvalidOutcome` for one on a
@@ -84,8 +93,10 @@ class Facts(Protocol):
 class Keys(Protocol):
     """Idempotency keys."""
 
-    async def claim(self, key: str, fingerprint: str, decision_id: str) -> Claim:
+    async def claim(self, key: str, fingerprint: str, decision_id: str, *, within_s: float | None = None) -> Claim:
         """Atomic over all processes. A key whose owner died, or whose run did not succeed, goes to the claimant.
+
+        An owner that is only taken for dead is fenced off by that: its token is an old one from then on.
 
         Raises `KeyReused` where the key belongs to a task with another fingerprint.
         """
@@ -97,16 +108,45 @@ class Keys(Protocol):
 
 
 class Presence(Protocol):
-    """Which processes are alive, and what the dead ones left running."""
+    """Which processes are alive, and what the dead ones left running.
+
+    On one host a process that runs is never taken for dead, however long it was stopped. No wall clock is compared.
+    """
 
     @property
     def process_id(self) -> str: ...
 
-    async def reap(self) -> Sequence[Execution]:
-        """End as `LOST` every running execution whose process is gone or let its lease expire; returns them.
+    @property
+    def token(self) -> int:
+        """What a run begins with. It grows when this process was given up and has registered again."""
+        ...
 
-        What those processes had set aside is given back in the same transaction.
+    def holds(self, token: int) -> bool:
+        """Whether a run that began with it may go on, by what is known here: it is current, and the lease is valid."""
+        ...
+
+    async def renew(self, *, within_s: float | None = None) -> None:
+        """Renew the lease if it is due, and find out whether this process was given up."""
+        ...
+
+    async def reap(self) -> Sequence[Execution]:
+        """Give up every process that is gone; returns the executions that are `LOST` by that.
+
+        One transaction for each: its running executions end, what it had set aside is given back, its keys are free.
         """
+        ...
+
+    async def release(self, process_id: str) -> Sequence[Execution]:
+        """Give up one process, whether it is gone or not. Raises `UnknownName`."""
+        ...
+
+    async def processes(self) -> Sequence[Process]:
+        """Those that have not been given up, the oldest first."""
+        ...
+
+    def withdraw(self, begun: Sequence[Execution], at_us: int, *, settle: Settlement | None = None) -> Awaitable[int]:
+        """Undo starts of our own whose fate is unknown: one that is there ends as `CANCELLED`, free of charge, and what
+        was set aside for it is given back; of one that is not there nothing is written."""
         ...
 
 
@@ -176,7 +216,10 @@ class Jobs(Protocol):
     """Single flight: a job runs once at a time, over all processes."""
 
     async def claim_job(self, name: str, lease_s: float) -> str | None:
-        """The id of a new run; None while another is on its way: one that has not ended, lives, and holds its lease."""
+        """The id of a new run; None while another is on its way: one that has not ended, lives, and is extended.
+
+        A run that lives counts as over once it was seen not to be extended for its lease, by our own monotonic clock.
+        """
         ...
 
     async def extend_job(self, run_id: str, lease_s: float) -> bool:

@@ -11,6 +11,7 @@ from mahavishnu.model import EntryKind, LedgerEntry, Micros, Reservation, Shortf
 from mahavishnu.ports import Charge
 from mahavishnu.storage.accounts import balance, held, let_go, move, note_entry, standings, take
 from mahavishnu.storage.bookkeeping import (
+    AFTER_TAKE_OVER,
     Noted,
     accounts_now,
     accounts_since,
@@ -35,7 +36,7 @@ _TAKE_BACK = "DELETE FROM ledger_entries WHERE execution_id = :execution AND kin
 
 
 def reserve(transaction: Transaction, reservation: Reservation, record: Work[int]) -> Shortfall | None:
-    """`record` writes the facts that go with it."""
+    """`record` writes the facts that go with it; where this process was given up it raises, and all is undone."""
     if reservation.accounts or reservation.micros:
         shortfall = _set_aside(transaction, reservation)
         if shortfall is not None:
@@ -127,12 +128,12 @@ def _charge_late(transaction: Transaction, charge: Charge) -> None:
     about = (
         unreserved(charge, [each.budget for each in there_are]) if released is None else given_up(released, there_are)
     )
-    note_entry(transaction, _charged(about, charge))
+    note_entry(transaction, _charged(about, charge, note="" if released is None else AFTER_TAKE_OVER))
     move(transaction, about.accounts, spent=charge.micros)
 
 
-def _charged(about: Reservation, charge: Charge) -> LedgerEntry:
-    return entry_about(about, EntryKind.CHARGE, charge.at_us, micros=charge.micros)
+def _charged(about: Reservation, charge: Charge, note: str = "") -> LedgerEntry:
+    return entry_about(about, EntryKind.CHARGE, charge.at_us, micros=charge.micros, note=note)
 
 
 def _entries(transaction: Transaction, execution_id: str) -> Sequence[Noted]:

@@ -15,6 +15,11 @@ NOBODY = Spender(adapter="", target="", task_type="")
 
 GONE = "its process is gone"
 
+AFTER_TAKE_OVER = "its end came after it was given up"
+"""The note of a charge that nothing was set aside for any more: a budget may be overdrawn by it."""
+
+WITHDRAWN = "its start was withdrawn"
+
 
 def unknown_budget(name: str) -> UnknownName:
     return UnknownName(kind="budget", name=name, see="mahavishnu budgets list")

@@ -11,27 +11,28 @@ from mahavishnu.storage.tables import jobs, processes
 from mahavishnu.storage.transaction import Transaction
 
 _HELD = (
-    select(jobs.c.ended_at_us, jobs.c.lease_until_us, processes)
+    select(jobs.c.run_id, jobs.c.ended_at_us, jobs.c.lease_us, jobs.c.beat, processes)
     .select_from(jobs.outerjoin(processes, processes.c.id == jobs.c.process_id))
     .where(jobs.c.name == bindparam("name_"))
 )
 _TAKE = text(
-    "INSERT INTO jobs (name, run_id, process_id, started_at_us, lease_until_us, note)"
-    " VALUES (:name, :run_id, :process_id, :now_us, :until_us, '')"
+    "INSERT INTO jobs (name, run_id, process_id, started_at_us, lease_us, beat, note)"
+    " VALUES (:name, :run_id, :process_id, :now_us, :lease_us, 0, '')"
     " ON CONFLICT (name) DO UPDATE SET run_id = excluded.run_id, process_id = excluded.process_id,"
-    " started_at_us = excluded.started_at_us, lease_until_us = excluded.lease_until_us,"
+    " started_at_us = excluded.started_at_us, lease_us = excluded.lease_us, beat = 0,"
     " ended_at_us = NULL, ok = NULL, note = ''"
 )
 _OURS = (jobs.c.run_id == bindparam("run"), jobs.c.ended_at_us.is_(None))
-_EXTEND = update(jobs).where(*_OURS)
+_EXTEND = update(jobs).where(*_OURS).values(lease_us=bindparam("lease"), beat=jobs.c.beat + 1)
 _FINISH = update(jobs).where(*_OURS)
 
 
 def claim_job(
     transaction: Transaction, name: str, run_id: str, process_id: str, now_us: int, lease_us: int, census: Census
 ) -> str | None:
-    for ended_at_us, lease_until_us, *owner in transaction.find(_HELD, {"name_": escaped(name)}):
-        if ended_at_us is None and lease_until_us > now_us and not census.is_gone(owner):
+    for held_by, ended_at_us, held_for_us, beat, *owner in transaction.find(_HELD, {"name_": escaped(name)}):
+        lives = ended_at_us is None and not census.is_gone(owner)
+        if lives and not census.stands_still("job", held_by, beat, held_for_us / 1e6):
             return None
     transaction.change(
         _TAKE,
@@ -40,14 +41,14 @@ def claim_job(
             "run_id": run_id,
             "process_id": process_id,
             "now_us": now_us,
-            "until_us": now_us + lease_us,
+            "lease_us": lease_us,
         },
     )
     return run_id
 
 
-def extend_job(transaction: Transaction, run_id: str, until_us: int) -> bool:
-    return transaction.change(_EXTEND, {"run": run_id, "lease_until_us": until_us}) > 0
+def extend_job(transaction: Transaction, run_id: str, lease_us: int) -> bool:
+    return transaction.change(_EXTEND, {"run": run_id, "lease": lease_us}) > 0
 
 
 def finish_job(transaction: Transaction, run_id: str, now_us: int, ok: bool, note: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, exists
 from mahavishnu.errors import KeyReused
 from mahavishnu.model import Status
 from mahavishnu.ports import Claim, Settlement
-from mahavishnu.storage.presence import Census
+from mahavishnu.storage.presence import Census, take_over
 from mahavishnu.storage.rows import escaped
 from mahavishnu.storage.tables import executions, keys, processes
 from mahavishnu.storage.transaction import Transaction
@@ -58,9 +58,12 @@ def claim_key(
     transaction: Transaction, key: str, fingerprint: str, decision_id: str, process_id: str, census: Census
 ) -> Claim:
     about = {"key_": escaped(key)}
-    holding = _holding(transaction.find(_HELD, about), census)
+    rows = transaction.find(_HELD, about)
+    holding = _holding(rows, census)
     if holding is not None:
         return answer(key, fingerprint, decision_id, holding)
+    for row in rows:
+        take_over(transaction, _owner(row))
     transaction.change(_FORGET, about)
     transaction.change(
         _TAKE,
@@ -92,8 +95,13 @@ def holder_of(key: str, census: Census) -> Callable[[Connection], Claim | None]:
 def _holding(found: Sequence[Row[Any]], census: Census) -> Holding | None:
     if not found:
         return None
-    _key, fingerprint, decision_id, _process_id, succeeded, done, *owner = found[0]
+    _key, fingerprint, decision_id, _process_id, succeeded, done, *_ = found[0]
     over = bool(succeeded or done)
-    if not over and census.is_gone(owner):
+    if not over and census.is_gone(_owner(found[0])):
         return None
     return Holding(decision_id=decision_id, fingerprint=fingerprint, over=over)
+
+
+def _owner(row: Row[Any]) -> Sequence[Any]:
+    """The process that holds the key; all None where it was given up."""
+    return row[-len(processes.c) :]

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, Sma
 
 from mahavishnu.storage.columns import flag, key, maybe_text, maybe_whole, position, text, whole
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration: what an open store must be at."""
 
 VERSION_TABLE = "mahavishnu_schema"
@@ -18,8 +18,9 @@ VERSION_TABLE = "mahavishnu_schema"
 
 metadata = MetaData()
 
-counter = Table("counter", metadata, whole("value"))
-"""One row: the newest position. A transaction holds its lock from its first statement until it commits."""
+counter = Table("counter", metadata, whole("value"), whole("fence"))
+"""One row: the newest position, and how often a process was given up. A transaction holds its lock from its first
+statement until it commits."""
 
 decisions = Table(
     "decisions",
@@ -141,6 +142,7 @@ keys = Table(
     text("decision_id"),
     text("process_id"),
     flag("succeeded"),
+    Index("keys_by_process", "process_id"),
 )
 
 processes = Table(
@@ -150,9 +152,17 @@ processes = Table(
     text("host"),
     whole("pid"),
     maybe_whole("pid_started"),
-    whole("lease_until_us"),
     whole("started_at_us"),
+    whole("renewed_at_us"),
+    whole("lease_us"),
+    whole("beat"),
+    whole("token"),
+    flag("released"),
+    text("loops"),
 )
+"""`beat` grows with each renewal. `renewed_at_us` is by the process's own clock and is for people alone. `loops` says
+how its background loops are.
+"""
 
 snapshots = Table(
     "snapshots",
@@ -236,7 +246,8 @@ jobs = Table(
     text("run_id"),
     text("process_id"),
     whole("started_at_us"),
-    whole("lease_until_us"),
+    whole("lease_us"),
+    whole("beat"),
     maybe_whole("ended_at_us"),
     Column("ok", SmallInteger),
     text("note"),

@@ -38,7 +38,10 @@ class Transaction:
         with database.driver_errors():
             self._cursor.execute(database.count_on, (facts,))
             self._cursor.execute(READ_COUNTER)
-            (newest,) = self._cursor.fetchone() or (0,)
+            newest, fence = self._cursor.fetchone() or (0, 0)
+        self.fence: int = fence
+        self.token = 0
+        """What this process's runs must have begun with, to begin anything more: see `presence.Lease`."""
         self._next: int = newest - facts
         self._newest: int = newest
 

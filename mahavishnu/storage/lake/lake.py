@@ -144,9 +144,7 @@ class Lake:
         named = {part.name for part in parts}
         store = await self._access.read(number_of_store)
         await self._run(partial(self._folder.sweep, store, named.__contains__))
-        move = await self._access.read(
-            partial(next_move, before_day=today - keeping.hot_days + 1, now_us=self._clock.now_us())
-        )
+        move = await self._access.read(partial(next_move, before_day=today - keeping.hot_days + 1))
         if move is not None:
             return await self._move(store, parts, move, keeping)
         return (

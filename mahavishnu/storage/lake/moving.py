@@ -62,7 +62,7 @@ _RUNNING = (
 _CLAIMED = (
     select(keys.c.decision_id)
     .join_from(keys, processes, processes.c.id == keys.c.process_id)
-    .where(keys.c.succeeded == 0, processes.c.lease_until_us > bindparam("now_us"))
+    .where(keys.c.succeeded == 0, processes.c.released == 0)
 )
 _OPEN_RUNS = (
     select(workflow_starts.c.run_id)
@@ -118,7 +118,7 @@ class Move:
     stays: frozenset[str]
 
 
-def next_move(connection: Connection, before_day: int, now_us: int) -> Move | None:
+def next_move(connection: Connection, before_day: int) -> Move | None:
     """The oldest day that has something that may move.
 
     Only what the aggregates, the newest snapshot and every experiment on its way have read may: nobody who reads on
@@ -127,7 +127,7 @@ def next_move(connection: Connection, before_day: int, now_us: int) -> Move | No
     published = connection.execute(select(snapshots.c.cursor).order_by(snapshots.c.version.desc()).limit(1)).scalar()
     read = (found for found in connection.execute(_READ).one() if found is not None)
     upto = min(standing(connection).cursor, published or 0, *read)
-    stays = _not_over(connection, now_us) | _not_whole(connection, upto, before_day)
+    stays = _not_over(connection) | _not_whole(connection, upto, before_day)
     days = [
         day_of(oldest)
         for table, at_us, decision in DATED
@@ -182,10 +182,10 @@ def sums_out(connection: DuckDBPyConnection, days: Days, file: Path) -> None:
     copy_out(connection, "SELECT * FROM sums", file)
 
 
-def _not_over(connection: Connection, now_us: int) -> frozenset[str]:
+def _not_over(connection: Connection) -> frozenset[str]:
     """The decisions whose executions, keys or workflows are not over."""
     found = set(connection.execute(_RUNNING).scalars())
-    found.update(connection.execute(_CLAIMED, {"now_us": now_us}).scalars())
+    found.update(connection.execute(_CLAIMED).scalars())
     for run in connection.execute(_OPEN_RUNS).scalars().all():
         ours = select(keys.c.decision_id).where(keys.c.key.startswith(f"workflow:{run}:", autoescape=True))
         found.update(connection.execute(ours).scalars())

@@ -1,0 +1,22 @@
+"""Process: one that uses a store, as the store knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """Where a process runs, whether it lives, and what it holds: attempts that run, and money set aside for them.
+
+    `renewed_at_us` is what its own clock said when it last renewed its lease. It is for people; no decision uses it.
+    """
+
+    id: str
+    host: str
+    pid: int
+    started_at_us: int
+    renewed_at_us: int
+    lives: bool
+    running: int = 0
+    reserved_micros: int = 0
