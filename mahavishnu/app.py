@@ -14,7 +14,7 @@ from mahavishnu.engine.workflows import WorkflowRunner
 from mahavishnu.errors import Misconfigured, PluginBroken, PluginMissing, UnknownName
 from mahavishnu.jobs.scores import fold, scorecards_of, scoring_of
 from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
-from mahavishnu.ports import Adapter, Policy, Store
+from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.settings import EvidenceSettings, Settings, load_settings
 from mahavishnu.storage import open_store
 from mahavishnu.storage.spool import spool_of
@@ -43,7 +43,12 @@ class App:
 
 def make_store(settings: Settings) -> Store:
     """The store of these settings, not yet opened."""
-    return open_store(settings.store.url, SystemClock(), lease_s=settings.store.lease_s, lake=settings.lake.folder)
+    return _make_store(settings, SystemClock())
+
+
+def _make_store(settings: Settings, clock: Clock) -> Store:
+    store = settings.store
+    return open_store(store.url, clock, lease_s=store.lease_s, patience_s=store.patience_s, lake=settings.lake.folder)
 
 
 @asynccontextmanager
@@ -56,7 +61,7 @@ async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] 
     settings = settings or load_settings(None, os.environ, {})
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        store = open_store(settings.store.url, clock, lease_s=settings.store.lease_s, lake=settings.lake.folder)
+        store = _make_store(settings, clock)
         await store.open()
         stack.push_async_callback(store.close)
         wanted = {"local", *adapters, *settings.adapters}

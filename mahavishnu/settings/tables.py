@@ -41,13 +41,14 @@ class Table(BaseModel):
 class StoreSettings(Table):
     url: Annotated[str, Field(min_length=1)] = "sqlite:///mahavishnu.db"
     lease_s: float = Field(default=15.0, ge=1, le=3600)
+    patience_s: float = Field(default=10.0, ge=0.05, le=3600)
     spool: str = ""
+    most_waiting: int = Field(default=100_000, ge=1, le=10_000_000)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Settings end up in logs and tracebacks; the password does not."""
         yield "url", redact_url(self.url)
-        yield "lease_s", self.lease_s
-        yield "spool", self.spool
+        yield from ((name, value) for name, value in super().__repr_args__() if name != "url")
 
 
 class RoutingSettings(Table):

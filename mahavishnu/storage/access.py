@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from mahavishnu.storage.database import Database
 from mahavishnu.storage.presence import Lease
-from mahavishnu.storage.writer import Work, Writer
+from mahavishnu.storage.readers import Readers
+from mahavishnu.storage.waiting import FOREVER
+from mahavishnu.storage.writer import Work, Writer, silent
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Nothing here keeps the event loop waiting."""
+    """Nothing here keeps the event loop waiting, and no caller waits longer than `patience_s` unless it asks to."""
 
     database: Database
     writer: Writer
     lease: Lease
-    readers: ThreadPoolExecutor
+    readers: Readers
+    patience_s: float
 
-    def write(self, work: Work[T], *, facts: int = 0) -> asyncio.Future[T]:
-        return self.writer.submit(work, facts=facts)
+    def write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> asyncio.Future[T]:
+        """`within_s` can shorten the wait, not lengthen it, except for `FOREVER`."""
+        seconds = self._seconds(within_s)
+        return self.writer.submit(work, facts=facts, within_s=seconds)
 
-    async def read(self, query: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.readers, self.database.read, query)
+    async def read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T:
+        return await self.run(partial(self.database.read, query), within_s=within_s)
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], *, within_s: float | None = None) -> T:
         """Work that needs a thread, but no connection."""
-        return await asyncio.get_running_loop().run_in_executor(self.readers, work)
+        seconds = self._seconds(within_s)
+        return await self.readers.ask(work, seconds, partial(silent, self.database.address, seconds, self.patience_s))
 
     def shut(self) -> None:
-        """Write what is waiting, and let go. Blocks."""
-        self.writer.stop()
-        self.readers.shutdown(wait=True)
-        self.database.close()
+        """Write what is waiting, and let go. Blocks, but for no longer than the patience where the store hangs."""
+        ended = self.writer.stop(self.patience_s)
+        self.readers.stop(self.patience_s if ended else 0.0)
+        if ended:
+            self.database.close()
+
+    def _seconds(self, within_s: float | None) -> float:
+        if within_s is None:
+            return self.patience_s
+        return within_s if within_s == FOREVER else min(within_s, self.patience_s)

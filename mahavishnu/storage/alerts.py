@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -40,10 +40,10 @@ class SqlAlerts(ABC):
     """The part of the store in a database that keeps alerts."""
 
     @abstractmethod
-    async def _write(self, work: Work[T], *, facts: int = 0) -> T: ...
+    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
 
     @abstractmethod
-    async def _read(self, query: Callable[[Connection], T]) -> T: ...
+    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     async def watch(self) -> Watch:
         return await self._read(_newest_watch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event
@@ -17,9 +17,11 @@ from mahavishnu.storage.trouble import unavailable
 
 T = TypeVar("T")
 
-BUSY_MS = 30_000
 CONNECT_S = 5
-READ_COUNTER = "SELECT value FROM counter"
+KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3", "tcp_user_timeout": "10000"}
+"""A host that is gone without a word is known to be after ten seconds, and not after a quarter of an hour."""
+
+READ_COUNTER = "SELECT value, fence FROM counter"
 READERS = 4
 """Reads at once, each in a thread and on a connection of its own."""
 
@@ -27,12 +29,16 @@ READERS = 4
 class Database:
     """Hands out connections. One that is marked as writing begins its transactions with the right to write."""
 
-    def __init__(self, address: Address) -> None:
-        """Connects to nothing yet; raises `StoreUnavailable` where it is plain that nothing can come of it."""
+    def __init__(self, address: Address, patience_s: float = 30.0) -> None:
+        """Connects to nothing yet; raises `StoreUnavailable` where it is plain that nothing can come of it.
+
+        `patience_s` is how long a locked file is waited for.
+        """
         self.address = address
+        self.patience_s = patience_s
         if address.is_sqlite:
             check_file(address)
-        self.engine = _engine(address)
+        self.engine = _engine(address, patience_s)
         self.driver_error = self.engine.dialect.loaded_dbapi.Error
         self._driver_errors = DriverErrors(self.engine.dialect)
         self._plain = address.is_sqlite
@@ -120,20 +126,19 @@ def _for_psycopg(statement: str) -> str:
     return re.sub(r":(\w+)", r"%(\1)s", statement)
 
 
-def _engine(address: Address) -> Engine:
+def _engine(address: Address, patience_s: float) -> Engine:
     if not address.is_sqlite:
         return _postgres(address)
     # One connection for the writer, besides those of the readers.
     engine = create_engine(address.url, pool_size=READERS + 1, connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, round(patience_s * 1000)))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _postgres(address: Address) -> Engine:
-    url = address.url
-    if "connect_timeout" not in url.query:
-        url = url.update_query_dict({"connect_timeout": str(CONNECT_S)})
+    ours = {"connect_timeout": str(CONNECT_S), **KEEPALIVE}
+    url = address.url.update_query_dict({name: value for name, value in ours.items() if name not in address.url.query})
     try:
         return create_engine(url, pool_size=READERS + 1)
     except ImportError as missing:
@@ -142,10 +147,10 @@ def _postgres(address: Address) -> Engine:
         ) from None
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(busy_ms: int, connection: Any, _record: object) -> None:
     # Transactions are begun by hand: the driver would begin them late, as readers, and so run into deadlocks.
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
     # What record() has answered for must survive the power as well as the process.
     connection.execute("PRAGMA synchronous = FULL")
 
@@ -159,7 +164,7 @@ def use_write_ahead_log(database: Database) -> None:
     """Readers that never wait for the writer. The file remembers it; only the first opening has anything to do."""
     if not database.address.is_sqlite:
         return
-    until = time.monotonic() + BUSY_MS / 1000
+    until = time.monotonic() + database.patience_s
     with database.engine.connect() as connection:
         while True:
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Any, TypeVar
@@ -91,10 +91,10 @@ class SqlExperiments(ABC):
     """The part of the store in a database that keeps experiments."""
 
     @abstractmethod
-    async def _write(self, work: Work[T], *, facts: int = 0) -> T: ...
+    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
 
     @abstractmethod
-    async def _read(self, query: Callable[[Connection], T]) -> T: ...
+    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     @abstractmethod
     def _lake(self) -> Lake: ...

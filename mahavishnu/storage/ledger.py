@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from mahavishnu.storage import booking, budgeting
 from mahavishnu.storage.costing import TAG, Sum, check_dimensions, costs_of
 from mahavishnu.storage.ledger_rows import budget_of, entry_of, spender_of
 from mahavishnu.storage.tables import balances, budgets, ledger_entries
+from mahavishnu.storage.waiting import FOREVER
 from mahavishnu.storage.writer import Work
 
 T = TypeVar("T")
@@ -29,13 +30,13 @@ class SqlLedger(ABC):
     _clock: Clock
 
     @abstractmethod
-    async def _write(self, work: Work[T], *, facts: int = 0) -> T: ...
+    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
 
     @abstractmethod
-    async def _read(self, query: Callable[[Connection], T]) -> T: ...
+    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     @abstractmethod
-    def _recording(self, facts: Sequence[Fact], settle: Settlement | None) -> Work[int]: ...
+    def _recording(self, facts: Sequence[Fact], settle: Settlement | None, token: int | None = None) -> Work[int]: ...
 
     async def set_budget(self, budget: Budget) -> None:
         now_us = self._clock.now_us()
@@ -47,13 +48,27 @@ class SqlLedger(ABC):
     async def balances(self, at_us: int) -> Sequence[Balance]:
         return await self._read(partial(_balances, at_us=at_us))
 
-    async def reserve(self, reservation: Reservation, facts: Sequence[Fact]) -> Shortfall | None:
-        work = partial(booking.reserve, reservation=reservation, record=self._recording(facts, None))
-        return await self._write(work, facts=len(facts) + 1)
+    def reserve(
+        self,
+        reservation: Reservation,
+        facts: Sequence[Fact],
+        *,
+        token: int | None = None,
+        within_s: float | None = None,
+    ) -> Awaitable[Shortfall | None]:
+        work = partial(booking.reserve, reservation=reservation, record=self._recording(facts, None, token))
+        return self._write(work, facts=len(facts) + 1, within_s=within_s)
 
-    async def charge(self, charge: Charge, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
+    def charge(
+        self,
+        charge: Charge,
+        facts: Sequence[Fact],
+        *,
+        settle: Settlement | None = None,
+        within_s: float | None = None,
+    ) -> Awaitable[int]:
         work = partial(booking.charge, charge=charge, record=self._recording(facts, settle))
-        return await self._write(work, facts=len(facts) + 2)
+        return self._write(work, facts=len(facts) + 2, within_s=within_s)
 
     async def correct(self, execution_id: str, micros: Micros, at_us: int, note: str = "") -> LedgerEntry | None:
         work = partial(booking.correct, execution_id=execution_id, micros=micros, at_us=at_us, note=note)
@@ -71,7 +86,9 @@ class SqlLedger(ABC):
 
     async def costs(self, by: Sequence[str], since_us: int, until_us: int | None = None) -> Sequence[Cost]:
         check_dimensions(by)
-        return costs_of(await self._read(partial(_sums, by=by, since_us=since_us, until_us=until_us)), by)
+        return costs_of(
+            await self._read(partial(_sums, by=by, since_us=since_us, until_us=until_us), within_s=FOREVER), by
+        )
 
 
 def _balances(connection: Connection, at_us: int) -> list[Balance]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
+from os import getpid
 
-from mahavishnu.errors import SnapshotConflict, StoreUnavailable, TargetExists
-from mahavishnu.model import Daily, Decision, Execution, Outcome, Snapshot, Target
+from mahavishnu.errors import (
+    NotWritten,
+    SnapshotConflict,
+    StoreUnavailable,
+    TakenOver,
+    TargetExists,
+    UnknownName,
+)
+from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Target
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
     Claim,
@@ -33,6 +42,7 @@ from mahavishnu.storage.memory_facts import (
     add_fact,
     announced,
     evidence_between,
+    free_keys,
     holding_of,
     matches,
     position_of,
@@ -41,6 +51,7 @@ from mahavishnu.storage.memory_facts import (
 from mahavishnu.storage.memory_money import MemoryMoney, MoneyMemory
 from mahavishnu.storage.presence import lost
 from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
+from mahavishnu.storage.withdrawing import withdrawn
 
 URL = "memory:"
 
@@ -86,8 +97,17 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
-    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
+    async def record(
+        self,
+        facts: Sequence[Fact],
+        *,
+        settle: Settlement | None = None,
+        token: int | None = None,
+        within_s: float | None = None,
+    ) -> int:
+        del within_s
         kept = self._ready()
+        self._check(token)
         undo: list[Callable[[], object]] = []
         try:
             for fact in facts:
@@ -97,7 +117,7 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
             for step in reversed(undo):
                 step()
             if isinstance(error, CANNOT_BE_WRITTEN):
-                raise StoreUnavailable(url=URL, problem=not_plain_json(error)) from error
+                raise NotWritten(url=URL, problem=not_plain_json(error)) from error
             raise
         if settle is not None:
             settle_key(kept, settle)
@@ -143,7 +163,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     # -- keys and presence ---------------------------------------------------------------------------------------------
 
-    async def claim(self, key: str, fingerprint: str, decision_id: str) -> Claim:
+    async def claim(self, key: str, fingerprint: str, decision_id: str, *, within_s: float | None = None) -> Claim:
+        del within_s
         kept = self._ready()
         holding = holding_of(kept, key)
         if holding is not None:
@@ -170,6 +191,54 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
         await self.record(gone)
         kept.money.give_up(kept.processes.__contains__, now_us)
         return gone
+
+    @property
+    def token(self) -> int:
+        return self._all.given_up.count(self._process_id)
+
+    def holds(self, token: int) -> bool:
+        return token == self.token
+
+    async def renew(self, *, within_s: float | None = None) -> None:
+        del within_s
+        self._ready()
+
+    async def release(self, process_id: str) -> Sequence[Execution]:
+        kept = self._ready()
+        if process_id not in kept.processes:
+            raise UnknownName(kind="process", name=process_id, see="mahavishnu store processes")
+        kept.given_up.append(process_id)
+        kept.processes.discard(process_id)
+        try:
+            free_keys(kept, process_id)
+            return await self.reap() if process_id != self._process_id else []
+        finally:
+            kept.processes.add(process_id)
+
+    async def processes(self) -> Sequence[Process]:
+        kept = self._ready()
+        running = Counter(start.process_id for start in kept.starts.values() if start.id not in kept.ends)
+        reserved = kept.money.reserved_by_process()
+        return [
+            Process(
+                id=id_,
+                host="memory",
+                pid=getpid(),
+                started_at_us=0,
+                renewed_at_us=self._clock.now_us(),
+                lives=True,
+                running=running[id_],
+                reserved_micros=reserved[id_],
+            )
+            for id_ in sorted(kept.processes)
+        ]
+
+    async def withdraw(self, begun: Sequence[Execution], at_us: int, *, settle: Settlement | None = None) -> int:
+        kept = self._ready()
+        there = [start for start in begun if start.id in kept.starts and start.id not in kept.ends]
+        position = await self.record([withdrawn(start, at_us) for start in there], settle=settle)
+        kept.money.withdraw({start.id for start in begun}, at_us)
+        return position
 
     # -- what may change -----------------------------------------------------------------------------------------------
 
@@ -219,11 +288,12 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     async def claim_job(self, name: str, lease_s: float) -> str | None:
         kept, run_id = self._ready(), self._clock.new_id()
+        until_s = self._clock.monotonic_s() + lease_s
         lives = kept.processes.__contains__
-        return kept.jobs.claim(name, run_id, self._process_id, self._clock.now_us(), round(lease_s * 1e6), lives)
+        return kept.jobs.claim(name, run_id, self._process_id, self._clock, until_s, lives)
 
     async def extend_job(self, run_id: str, lease_s: float) -> bool:
-        return self._ready().jobs.extend(run_id, self._clock.now_us() + round(lease_s * 1e6))
+        return self._ready().jobs.extend(run_id, self._clock.monotonic_s() + lease_s)
 
     async def finish_job(self, run_id: str, *, ok: bool, note: str) -> None:
         self._ready().jobs.finish(run_id, self._clock.now_us(), ok, note)
@@ -293,6 +363,10 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     def _kept_evidence(self) -> Sequence[tuple[int, Evidence]]:
         return self._ready().evidence
+
+    def _check(self, token: int | None) -> None:
+        if token not in (None, self.token):
+            raise TakenOver(process_id=self._process_id)
 
     def _ready(self) -> Memory:
         if self._process_id not in self._all.processes:

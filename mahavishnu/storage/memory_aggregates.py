@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mahavishnu.model import Daily
-from mahavishnu.ports import Evidence, JobRun
+from mahavishnu.ports import Clock, Evidence, JobRun
 from mahavishnu.stats.evidence import Tally, day_of_fact
 
 Key = tuple[int, str, str]
@@ -56,10 +56,10 @@ def _key(daily: Daily) -> Key:
 class _Run:
     run: JobRun
     process_id: str
-    lease_until_us: int
+    until_s: float
 
-    def goes_on(self, now_us: int) -> bool:
-        return self.run.ended_at_us is None and self.lease_until_us > now_us
+    def goes_on(self, now_s: float) -> bool:
+        return self.run.ended_at_us is None and self.until_s > now_s
 
 
 @dataclass(slots=True)
@@ -67,27 +67,27 @@ class JobMemory:
     runs: dict[str, _Run] = field(default_factory=dict)
 
     def claim(
-        self, name: str, run_id: str, process_id: str, now_us: int, lease_us: int, lives: Callable[[str], bool]
+        self, name: str, run_id: str, process_id: str, clock: Clock, until_s: float, lives: Callable[[str], bool]
     ) -> str | None:
         held = self.runs.get(name)
-        if held is not None and held.goes_on(now_us) and lives(held.process_id):
+        if held is not None and held.goes_on(clock.monotonic_s()) and lives(held.process_id):
             return None
         run = JobRun(
             name=name,
             run_id=run_id,
-            started_at_us=now_us,
+            started_at_us=clock.now_us(),
             ended_at_us=None,
             ok=None,
             note="",
             succeeded_at_us=None if held is None else held.run.succeeded_at_us,
         )
-        self.runs[name] = _Run(run, process_id, now_us + lease_us)
+        self.runs[name] = _Run(run, process_id, until_s)
         return run_id
 
-    def extend(self, run_id: str, until_us: int) -> bool:
+    def extend(self, run_id: str, until_s: float) -> bool:
         held = self._running(run_id)
         if held is not None:
-            held.lease_until_us = until_us
+            held.until_s = until_s
         return held is not None
 
     def finish(self, run_id: str, now_us: int, ok: bool, note: str) -> None:

@@ -46,6 +46,7 @@ class Memory:
     evidence: list[tuple[int, Evidence]] = field(default_factory=list)
     keys: dict[str, Held] = field(default_factory=dict)
     processes: set[str] = field(default_factory=set)
+    given_up: list[str] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=lambda: [Snapshot()])
     aggregates: AggregateMemory = field(default_factory=AggregateMemory)
     jobs: JobMemory = field(default_factory=JobMemory)
@@ -164,6 +165,13 @@ def settle_key(kept: Memory, settle: Settlement) -> None:
         held.succeeded = True
     elif not held.succeeded:
         del kept.keys[settle.key]
+
+
+def free_keys(kept: Memory, process_id: str) -> None:
+    """Those of a process that was given up, unless their run has succeeded."""
+    held_by = [key for key, held in kept.keys.items() if held.process_id == process_id]
+    for key in [key for key in held_by if holding_of(kept, key) is None]:
+        del kept.keys[key]
 
 
 def evidence_between(kept: Memory, since: int, upto: int) -> list[Evidence]:

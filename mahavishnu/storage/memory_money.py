@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +21,9 @@ from mahavishnu.model import (
 from mahavishnu.model.queued import QueuedTask, QueueStatus
 from mahavishnu.ports import Charge, Clock, Cost, Fact, Settlement
 from mahavishnu.storage.bookkeeping import (
+    AFTER_TAKE_OVER,
     GONE,
+    WITHDRAWN,
     Noted,
     Standing,
     accounts_moved,
@@ -91,16 +94,16 @@ class MoneyMemory:
     def charge(self, charge: Charge) -> None:
         if entry_id(charge.execution_id, EntryKind.CHARGE) in self.places:
             return
-        about = self.reservations.get(charge.execution_id) if charge.reserved else None
+        about, note = self.reservations.get(charge.execution_id) if charge.reserved else None, ""
         if about is not None:
             self.let_go(about, charge.at_us)
         elif charge.reserved and (released := self._noted(charge.execution_id, EntryKind.RELEASE)):
-            about = given_up(released, self.standings.values())
+            about, note = given_up(released, self.standings.values()), AFTER_TAKE_OVER
         elif charge.micros:
             about = unreserved(charge, self.budgets)
         if about is not None:
             self._move(about.accounts, spent=charge.micros)
-            self._note(entry_about(about, EntryKind.CHARGE, charge.at_us, micros=charge.micros))
+            self._note(entry_about(about, EntryKind.CHARGE, charge.at_us, micros=charge.micros, note=note))
 
     def let_go(self, reservation: Reservation, at_us: int, note: str = "") -> None:
         del self.reservations[reservation.execution_id]
@@ -111,6 +114,18 @@ class MoneyMemory:
         """Give back what processes that are gone had set aside."""
         for each in [each for each in self.reservations.values() if not lives(each.process_id)]:
             self.let_go(each, at_us, GONE)
+
+    def withdraw(self, execution_ids: Iterable[str], at_us: int) -> None:
+        for id_ in execution_ids:
+            reservation = self.reservations.get(id_)
+            if reservation is not None:
+                self.let_go(reservation, at_us, WITHDRAWN)
+
+    def reserved_by_process(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for reservation in self.reservations.values():
+            found[reservation.process_id] += reservation.micros
+        return found
 
     def correct(self, execution_id: str, micros: int, at_us: int, note: str) -> LedgerEntry | None:
         charged = self._noted(execution_id, EntryKind.CHARGE)
@@ -201,7 +216,14 @@ class MemoryMoney(ABC):
     def _kept_money(self) -> MoneyMemory: ...
 
     @abstractmethod
-    async def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int: ...
+    async def record(
+        self,
+        facts: Sequence[Fact],
+        *,
+        settle: Settlement | None = None,
+        token: int | None = None,
+        within_s: float | None = None,
+    ) -> int: ...
 
     async def set_budget(self, budget: Budget) -> None:
         self._kept_money().set_budget(replace(budget, tags=dict(budget.tags)), self._clock.now_us())
@@ -214,8 +236,20 @@ class MemoryMoney(ABC):
         kept = self._kept_money()
         return [kept.balance(each, each.label(at_us)) for each in kept.budgets]
 
-    async def reserve(self, reservation: Reservation, facts: Sequence[Fact]) -> Shortfall | None:
+    @abstractmethod
+    def _check(self, token: int | None) -> None: ...
+
+    async def reserve(
+        self,
+        reservation: Reservation,
+        facts: Sequence[Fact],
+        *,
+        token: int | None = None,
+        within_s: float | None = None,
+    ) -> Shortfall | None:
+        del within_s
         kept = self._kept_money()
+        self._check(token)
         placed = kept.placed(reservation)
         shortfall = None if placed is None else kept.shortfall(placed)
         if shortfall is not None:
@@ -225,7 +259,15 @@ class MemoryMoney(ABC):
             kept.set_aside(placed)
         return None
 
-    async def charge(self, charge: Charge, facts: Sequence[Fact], *, settle: Settlement | None = None) -> int:
+    async def charge(
+        self,
+        charge: Charge,
+        facts: Sequence[Fact],
+        *,
+        settle: Settlement | None = None,
+        within_s: float | None = None,
+    ) -> int:
+        del within_s
         position = await self.record(facts, settle=settle)
         self._kept_money().charge(charge)
         return position

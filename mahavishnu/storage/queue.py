@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,10 +27,10 @@ class SqlQueue(ABC):
     """The part of the store in a database that keeps tasks that wait."""
 
     @abstractmethod
-    async def _write(self, work: Work[T], *, facts: int = 0) -> T: ...
+    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
 
     @abstractmethod
-    async def _read(self, query: Callable[[Connection], T]) -> T: ...
+    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     async def enqueue(self, queued: QueuedTask) -> None:
         await self._write(partial(_enqueue, queued=queued))

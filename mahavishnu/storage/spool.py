@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from sqlalchemy import Table
 
 from mahavishnu.model import Decision, Execution, Micros, Spender
-from mahavishnu.ports import Charge
+from mahavishnu.ports import Charge, Settlement
 from mahavishnu.storage.address import parse, shown_url, wherever
 from mahavishnu.storage.rows import (
     CANNOT_BE_WRITTEN,
@@ -40,10 +40,15 @@ FOLDER = "mahavishnu-spool"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spooled:
-    """What was to be written in one transaction, and waits for it."""
+    """What is to be written in one transaction, and waits for it.
 
-    facts: tuple[Decision | Execution, ...]
+    `withdrawn` are starts that are to be undone, if they are there at all.
+    """
+
+    facts: tuple[Decision | Execution, ...] = ()
     charge: Charge | None = None
+    settle: Settlement | None = None
+    withdrawn: tuple[Execution, ...] = ()
 
     @property
     def executions(self) -> Sequence[Execution]:
@@ -77,29 +82,30 @@ class Spool:
         self._unwritten: dict[Spooled, bytes] = {}
         self._written: set[Spooled] = set()
 
-    def keep(self, spooled: Spooled) -> None:
-        """Durable when this returns, whichever thread wrote it: of many at once, one writes the lines of all.
+    def add(self, spooled: Spooled, line: bytes) -> None:
+        """Have it written by the next `flush`, whoever calls it."""
+        self._unwritten[spooled] = line
 
-        Raises `OSError`, or one of `CANNOT_BE_WRITTEN`.
+    def flush(self) -> None:
+        """What was added before is durable when this returns: of many callers at once, one writes the lines of all.
+
+        Raises `OSError`; the lines then wait for the next flush.
         """
-        self._unwritten[spooled] = json.dumps(_document(spooled)).encode() + b"\n"
         with self._lock:
             waiting = self._unwritten.copy()
-            if spooled not in waiting:
+            if not waiting:
                 return
-            try:
-                _append(self._file or self._create(), b"".join(waiting.values()))
-            except OSError:
-                del self._unwritten[spooled]
-                raise
-            for each in waiting:
-                del self._unwritten[each]
+            _append(self._file or self._create(), b"".join(waiting.values()))
+            for spooled in waiting:
+                self._unwritten.pop(spooled, None)
             self._written.update(waiting)
 
     def forget(self, spooled: Iterable[Spooled]) -> None:
-        """These are in the store. The file goes with the last of them."""
+        """These are in the store, or not wanted any more. The file goes with the last of them."""
         with self._lock:
-            self._written.difference_update(spooled)
+            for done in spooled:
+                self._unwritten.pop(done, None)
+                self._written.discard(done)
             if not self._written and self._file is not None:
                 self.path.unlink(missing_ok=True)
                 self._let_go()
@@ -217,17 +223,32 @@ def _read(file: BinaryIO) -> tuple[list[Spooled], int]:
     return spooled, unreadable
 
 
+def line_of(spooled: Spooled) -> bytes:
+    """Raises one of `CANNOT_BE_WRITTEN`."""
+    return json.dumps(_document(spooled)).encode() + b"\n"
+
+
 def _document(spooled: Spooled) -> dict[str, Any]:
-    charge = None if spooled.charge is None else asdict(spooled.charge)
-    return {"facts": [_fact_document(each) for each in spooled.facts], "charge": charge}
+    return {
+        "facts": [_fact_document(fact) for fact in spooled.facts],
+        "charge": None if spooled.charge is None else asdict(spooled.charge),
+        "settle": None if spooled.settle is None else asdict(spooled.settle),
+        "withdrawn": [_fact_document(start) for start in spooled.withdrawn],
+    }
 
 
 def _spooled(document: dict[str, Any]) -> Spooled:
-    charge = document["charge"]
+    charge, settle = document["charge"], document.get("settle")
     if charge is not None:
         spender = Spender(**charge.pop("spender"))
         charge = Charge(**{**charge, "micros": Micros(charge["micros"])}, spender=spender)
-    return Spooled(tuple(_fact(each) for each in document["facts"]), charge)
+    withdrawn = (_fact(start) for start in document.get("withdrawn", ()))
+    return Spooled(
+        facts=tuple(_fact(fact) for fact in document["facts"]),
+        charge=charge,
+        settle=None if settle is None else Settlement(**settle),
+        withdrawn=tuple(start for start in withdrawn if isinstance(start, Execution)),
+    )
 
 
 def _fact_document(fact: Decision | Execution) -> dict[str, Any]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from mahavishnu.errors import StoreUnavailable
-from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Snapshot, Status, Target
+from mahavishnu.errors import StoreUnavailable, TakenOver, UnknownName
+from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
     Claim,
@@ -37,11 +37,22 @@ from mahavishnu.storage.experiments import SqlExperiments
 from mahavishnu.storage.keys import claim_key, holder_of
 from mahavishnu.storage.lake import Lake
 from mahavishnu.storage.ledger import SqlLedger
-from mahavishnu.storage.presence import Census, Lease, remains
+from mahavishnu.storage.presence import (
+    Census,
+    Lease,
+    Left,
+    give_up_all,
+    known_processes,
+    left_by,
+    left_by_the_gone,
+)
 from mahavishnu.storage.queue import SqlQueue
+from mahavishnu.storage.readers import Readers
 from mahavishnu.storage.recording import Search, begun_before, record_facts
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.trouble import unavailable
+from mahavishnu.storage.waiting import FOREVER
+from mahavishnu.storage.withdrawing import withdraw
 from mahavishnu.storage.writer import Work, Writer
 
 T = TypeVar("T")
@@ -56,14 +67,20 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
     May be used from several event loops at once. Each object is a presence of its own, also two of one process.
     """
 
-    def __init__(self, url: str, clock: Clock, *, lease_s: float = 15.0, lake: str = "") -> None:
-        """`lake` is the folder of the lake; "" is one beside the SQLite file, or in the working directory."""
+    def __init__(
+        self, url: str, clock: Clock, *, lease_s: float = 15.0, patience_s: float = 10.0, lake: str = ""
+    ) -> None:
+        """`lake` is the folder of the lake; "" is one beside the SQLite file, or in the working directory.
+
+        `patience_s` is how long a caller waits for an answer at the most.
+        """
         self._url = url
         self._lake_folder = lake
         self._clock = clock
-        self._lease_s = lease_s
+        self._patience_s = patience_s
         self._process_id = clock.new_id()
-        self._census = Census(self._process_id, clock)
+        self._lease = Lease(self._process_id, clock, lease_s)
+        self._census = Census(self._lease, clock)
         self._opened: Access | None = None
 
     # -- opening and closing -------------------------------------------------------------------------------------------
@@ -71,18 +88,17 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
     async def open(self) -> None:
         if self._opened is not None:
             return
-        readers = ThreadPoolExecutor(READERS, thread_name_prefix="mahavishnu-reader")
+        readers = Readers(READERS)
         try:
-            database = await asyncio.get_running_loop().run_in_executor(readers, self._connect, schema.ready)
+            database = await readers.ask(partial(self._connect, schema.ready), FOREVER, self._closed)
         except BaseException:
-            readers.shutdown(wait=False)
+            readers.stop(0.0)
             raise
-        lease = Lease(self._process_id, self._clock, self._lease_s)
-        writer = Writer(database, lease)
+        writer = Writer(database, self._lease, self._patience_s)
         writer.start()
-        self._opened = Access(database, writer, lease, readers)
+        self._opened = Access(database, writer, self._lease, readers, self._patience_s)
         try:
-            await writer.submit(_take_the_lease)
+            await self.renew()
         except BaseException:
             await self.close()
             raise
@@ -93,7 +109,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
             return
         with suppress(StoreUnavailable):
             # Where it cannot be given back it runs out by itself.
-            await opened.writer.submit(opened.lease.release)
+            await opened.write(opened.lease.release)
         await asyncio.to_thread(opened.shut)
 
     async def upgrade(self) -> None:
@@ -105,30 +121,40 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
         database = self._ready().database
         revision, detail, lag, lake, rows = await asyncio.gather(
             self._read(schema.revision),
-            self._read(database.describe),
-            self._read(aggregates.lag),
+            self._read(database.describe, within_s=FOREVER),
+            self._read(aggregates.lag, within_s=FOREVER),
             self._lake().detail(),
-            self._read(reads.row_counts),
+            self._read(reads.row_counts, within_s=FOREVER),
         )
         detail = {**detail, "cursor_lag": str(lag), **lake}
         return StoreInfo(url=database.address.shown, schema=revision, detail=detail, rows=rows)
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
-    def record(self, facts: Sequence[Fact], *, settle: Settlement | None = None) -> Awaitable[int]:
+    def record(
+        self,
+        facts: Sequence[Fact],
+        *,
+        settle: Settlement | None = None,
+        token: int | None = None,
+        within_s: float | None = None,
+    ) -> Awaitable[int]:
         access = self._opened
         if access is None:
             return self._refused()
-        work = partial(self._written, access, tuple(facts), settle)
-        return access.writer.submit(work, facts=len(facts))
-
-    async def _refused(self) -> int:
-        """Raised to whoever awaits it, as by every other method, and not to whoever calls."""
-        raise self._closed()
+        work = partial(self._written, access, tuple(facts), settle, token)
+        return access.write(work, facts=len(facts), within_s=within_s)
 
     def _written(
-        self, access: Access, facts: Sequence[Fact], settle: Settlement | None, transaction: Transaction
+        self,
+        access: Access,
+        facts: Sequence[Fact],
+        settle: Settlement | None,
+        token: int | None,
+        transaction: Transaction,
     ) -> int:
+        if token not in (None, transaction.token):
+            raise TakenOver(process_id=self._process_id)
         return record_facts(transaction, facts, settle, partial(self._search_for, access))
 
     async def newest(self) -> int:
@@ -171,7 +197,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
 
     # -- keys and presence ---------------------------------------------------------------------------------------------
 
-    async def claim(self, key: str, fingerprint: str, decision_id: str) -> Claim:
+    async def claim(self, key: str, fingerprint: str, decision_id: str, *, within_s: float | None = None) -> Claim:
         return await self._write(
             partial(
                 claim_key,
@@ -180,7 +206,8 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
                 decision_id=decision_id,
                 process_id=self._process_id,
                 census=self._census,
-            )
+            ),
+            within_s=within_s,
         )
 
     async def holder(self, key: str) -> Claim | None:
@@ -190,11 +217,36 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
     def process_id(self) -> str:
         return self._process_id
 
+    @property
+    def token(self) -> int:
+        return self._lease.token
+
+    def holds(self, token: int) -> bool:
+        return self._lease.holds(token)
+
+    async def renew(self, *, within_s: float | None = None) -> None:
+        await self._write(_nothing_more, within_s=within_s)
+
     async def reap(self) -> Sequence[Execution]:
-        left = await self._read(partial(remains, census=self._census))
-        if left.empty:
+        return await self._give_up(await self._read(partial(left_by_the_gone, census=self._census), within_s=FOREVER))
+
+    async def release(self, process_id: str) -> Sequence[Execution]:
+        left = await self._read(partial(left_by, process_id=process_id), within_s=FOREVER)
+        if left is None:
+            raise UnknownName(kind="process", name=process_id, see="mahavishnu store processes")
+        return await self._give_up([left])
+
+    async def processes(self) -> Sequence[Process]:
+        return await self._read(partial(known_processes, census=self._census), within_s=FOREVER)
+
+    async def _give_up(self, left: Sequence[Left]) -> Sequence[Execution]:
+        if not left:
             return []
-        return await self._write(partial(left.bury, now_us=self._clock.now_us()), facts=left.facts)
+        work = partial(give_up_all, left=left, now_us=self._clock.now_us())
+        return await self._write(work, facts=sum(process.facts for process in left), within_s=FOREVER)
+
+    def withdraw(self, begun: Sequence[Execution], at_us: int, *, settle: Settlement | None = None) -> Awaitable[int]:
+        return self._write(partial(withdraw, begun=tuple(begun), settle=settle, at_us=at_us), facts=2 * len(begun))
 
     # -- what may change -----------------------------------------------------------------------------------------------
 
@@ -216,20 +268,22 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
     # -- aggregates, jobs and retention --------------------------------------------------------------------------------
 
     async def fold(self, limit: int = 10_000) -> int:
-        while (addition := await self._read(partial(aggregates.next_addition, limit=limit))) is not None:
-            if await self._write(partial(aggregates.add, addition=addition)):
+        while (
+            addition := await self._read(partial(aggregates.next_addition, limit=limit), within_s=FOREVER)
+        ) is not None:
+            if await self._write(partial(aggregates.add, addition=addition), within_s=FOREVER):
                 return addition.upto - addition.before.cursor
         return 0
 
     async def dailies(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
-        return await self._read(partial(aggregates.read_dailies, since_day=since_day))
+        return await self._read(partial(aggregates.read_dailies, since_day=since_day), within_s=FOREVER)
 
     async def recomputed(self, since_day: int | None = None) -> tuple[int, Sequence[Daily]]:
         return await self._lake().recomputed(since_day)
 
     async def replace_dailies(self, cursor: int, dailies: Sequence[Daily], since_day: int | None = None) -> bool:
         work = partial(aggregates.replace_dailies, cursor=cursor, found=dailies, since_day=since_day)
-        return await self._write(work)
+        return await self._write(work, within_s=FOREVER)
 
     async def claim_job(self, name: str, lease_s: float) -> str | None:
         return await self._write(
@@ -245,8 +299,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
         )
 
     async def extend_job(self, run_id: str, lease_s: float) -> bool:
-        until_us = self._clock.now_us() + round(lease_s * 1e6)
-        return await self._write(partial(jobs.extend_job, run_id=run_id, until_us=until_us))
+        return await self._write(partial(jobs.extend_job, run_id=run_id, lease_us=round(lease_s * 1e6)))
 
     async def finish_job(self, run_id: str, *, ok: bool, note: str) -> None:
         now_us = self._clock.now_us()
@@ -299,14 +352,19 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    async def _write(self, work: Work[T], *, facts: int = 0) -> T:
-        return await self._ready().write(work, facts=facts)
+    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]:
+        access = self._opened
+        return self._refused() if access is None else access.write(work, facts=facts, within_s=within_s)
 
-    async def _read(self, query: Callable[[Connection], T]) -> T:
-        return await self._ready().read(query)
+    async def _refused(self) -> Any:
+        """Raised to the caller when it awaits, as by every other method, and not when it calls."""
+        raise self._closed()
 
-    def _recording(self, facts: Sequence[Fact], settle: Settlement | None) -> Work[int]:
-        return partial(self._written, self._ready(), tuple(facts), settle)
+    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T:
+        return await self._ready().read(query, within_s=within_s)
+
+    def _recording(self, facts: Sequence[Fact], settle: Settlement | None, token: int | None = None) -> Work[int]:
+        return partial(self._written, self._ready(), tuple(facts), settle, token)
 
     def _search_for(self, access: Access, facts: Sequence[Fact]) -> Search | None:
         """What finds those of them that are in the lake already; None where none is old enough to be."""
@@ -316,7 +374,8 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
         return self._lake(access).search
 
     def _lake(self, access: Access | None = None) -> Lake:
-        access = access or self._ready()
+        # Tidying up takes as long as it takes.
+        access = replace(access or self._ready(), patience_s=FOREVER)
         folder = Path(self._lake_folder) if self._lake_folder else access.database.address.lake
         return Lake(access, folder, self._clock)
 
@@ -332,7 +391,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
         address = parse(self._url)
         try:
             with ExitStack() as undo:
-                database = Database(address)
+                database = Database(address, self._patience_s)
                 undo.callback(database.close)
                 prepare(database)
                 undo.pop_all()
@@ -343,5 +402,5 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
             raise address.unavailable(f"it cannot be opened ({error}); correct its name or its rights") from error
 
 
-def _take_the_lease(_transaction: Transaction) -> None:
-    """Nothing to do: the writer's first transaction takes the lease before anything else."""
+def _nothing_more(_transaction: Transaction) -> None:
+    """The writer renews the lease in any transaction in which that is due."""

@@ -33,7 +33,7 @@ _CONNECTING = ("connection failed", "connection is bad", "connection timeout", "
 _PASSING_STATES = ("08", "57P", "40001", "40P01", "53300")
 
 
-def is_passing(error: Exception) -> bool:
+def is_passing(error: BaseException) -> bool:
     """Whether the same transaction may go through in a moment: the connection broke, or the server said so."""
     if not isinstance(error, DBAPIError):
         return False
@@ -48,7 +48,7 @@ def is_duplicate(error: Exception) -> bool:
     return getattr(error, "sqlstate", None) == "23505"
 
 
-def strikes_everybody(error: Exception) -> bool:
+def strikes_everybody(error: BaseException) -> bool:
     """Whether any other transaction would have failed as well: a full disk, a locked file, a server that is away.
 
     What PostgreSQL calls a limit (54) lies in the rows that were written, although its class says otherwise.
@@ -91,7 +91,7 @@ def _connecting(message: str) -> str:
     return f"the server cannot be reached ({message}); start it or correct the URL"
 
 
-def _state(error: Exception) -> str | None:
+def _state(error: BaseException) -> str | None:
     """The five letters in which PostgreSQL says what is wrong; None elsewhere."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return state if isinstance(state, str) else None

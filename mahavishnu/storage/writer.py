@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from mahavishnu.errors import MahavishnuError
+from mahavishnu.errors import MahavishnuError, NotWritten, StoreSilent
+from mahavishnu.errors.contained import Contained
+from mahavishnu.storage.address import Address
 from mahavishnu.storage.database import Database
 from mahavishnu.storage.presence import Lease
 from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.trouble import is_passing, strikes_everybody, unavailable
+from mahavishnu.storage.waiting import Answer, Waiting, answer, wait
+
+log = logging.getLogger("mahavishnu.storage")
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
@@ -26,66 +33,72 @@ Work = Callable[[Transaction], T]
 MOST_JOBS = 4000
 """In one transaction; what is beyond waits for the next."""
 
-PATIENCE_S = 5.0
-"""How long a broken connection is tried again before those who wait are told."""
+REST_S = 0.1
+"""Before the next batch, after a fault of the writer itself."""
 
 
-_Job = tuple[Work[Any], int, asyncio.Future[Any]]
-"""What is to be done, how many facts it numbers, and who waits for it. A plain tuple: whoever records pays for it."""
-
-_Answer = tuple[asyncio.Future[Any], Any, MahavishnuError | None]
-"""Who waits, and what for: a result or an error."""
+_Job = tuple[Work[Any], int, Waiting]
+"""What is to be done, how many facts it numbers, and the caller. A plain tuple: recording pays for it each time."""
 
 
 class Writer:
     """Takes jobs from any thread and any event loop, and hands each its answer once that is durable.
 
     There is no timer: while one transaction commits, the next batch gathers. The lease is renewed here as well, so
-    that no event loop, however busy, can lose it.
+    that no event loop, however busy, can lose it. Whatever a job raises, it fails alone, and the thread goes on.
     """
 
-    def __init__(self, database: Database, lease: Lease) -> None:
+    def __init__(self, database: Database, lease: Lease, patience_s: float) -> None:
+        """A broken connection is tried again for half of `patience_s`, after which its callers are told."""
         self._database = database
         self._lease = lease
+        self._patience_s = patience_s
+        self._retry_s = patience_s / 2
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._put = self._queue.put
         self._connection: Connection | None = None
         self._gone = False
         self._thread = threading.Thread(target=self._run, name="mahavishnu-writer", daemon=True)
+        self.failures = 0
+        """How often the thread itself failed, other than by what a job or the database raised."""
+        self.last_failure = ""
 
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, work: Work[T], *, facts: int = 0) -> asyncio.Future[T]:
-        """What the work returns, once its transaction is durable. The work is done even if its caller is cancelled.
+    def submit(self, work: Work[T], *, facts: int, within_s: float) -> asyncio.Future[T]:
+        """What the work returns, once its transaction is durable; `StoreSilent` where that is not known in time.
 
-        A future and no coroutine: this is what recording costs whoever records.
+        The work is done also if its caller is cancelled or waits no longer. A future and no coroutine: this is what
+        recording costs its caller.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._put((work, facts, future))
+        waiting = wait(within_s, partial(self._silent, within_s))
+        self._put((work, facts, waiting))
         if self._gone:
             self._turn_away()
-        return future
+        return waiting[0]
 
-    def stop(self) -> None:
-        """Write what is waiting, and end the thread. Blocks; safe to call twice."""
+    def stop(self, within_s: float) -> bool:
+        """Write what is waiting, and end the thread. Blocks; safe to call twice. False where it hangs after that time,
+        and is left behind."""
         self._put(None)
-        self._thread.join()
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
-        batch: list[_Job] = []
         going = True
-        try:
-            while going:
+        while going:
+            batch: list[_Job] = []
+            with Contained() as failed:
                 batch, going = self._take()
-                _answer(self._write(batch))
-                batch = []
-        finally:
-            # Also after a fault of our own: nobody may be left waiting for a thread that has ended.
-            self._gone = True
-            self._refuse(batch)
-            self._turn_away()
-            self._disconnect()
+                answer(self._write(batch))
+                continue
+            self._note(failed.failure)
+            answer(self._failed(batch, failed.failure))
+            time.sleep(REST_S)
+        self._gone = True
+        self._turn_away()
+        self._disconnect()
 
     def _take(self) -> tuple[list[_Job], bool]:
         """What is waiting, or nothing once the lease is due; and whether to go on afterwards."""
@@ -101,23 +114,24 @@ class Writer:
             return batch, True
         return batch, job is not None
 
-    def _write(self, batch: Sequence[_Job]) -> list[_Answer]:
+    def _write(self, batch: Sequence[_Job]) -> list[Answer]:
         """Every job's answer. Where a batch fails for the sake of one job, each has a transaction of its own."""
-        try:
+        with Contained() as failed:
             results = self._commit_patiently(batch)
-        except (SQLAlchemyError, MahavishnuError, *CANNOT_BE_WRITTEN) as error:
-            if len(batch) > 1 and not strikes_everybody(error):
-                return [answer for job in batch for answer in self._write([job])]
-            return [(future, None, self._told(error)) for _, _, future in batch]
-        return [(future, result, None) for (_, _, future), result in zip(batch, results, strict=True)]
+            return [(waiting, result, None) for (_, _, waiting), result in zip(batch, results, strict=True)]
+        if len(batch) > 1 and not strikes_everybody(failed.failure):
+            return [given for job in batch for given in self._write([job])]
+        return self._failed(batch, failed.failure)
 
     def _commit_patiently(self, batch: Sequence[_Job]) -> list[Any]:
         """Everything is idempotent by its id, so that a batch whose commit may or may not have arrived is repeated."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + self._retry_s
         wait_s = 0.05
         while True:
             try:
                 return self._commit(batch)
+            except (MahavishnuError, *CANNOT_BE_WRITTEN):
+                raise
             except SQLAlchemyError as error:
                 self._disconnect()
                 if not is_passing(error) or time.monotonic() > until:
@@ -126,20 +140,19 @@ class Writer:
             wait_s = min(wait_s * 2, 1.0)
 
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
-        due_us = self._lease.due_us()
-        if not batch and due_us is None:
+        if not batch and not self._lease.due():
             return []
         if self._connection is None:
             self._connection = self._database.connect_to_write()
         with self._connection.begin():
             transaction = Transaction(self._connection, self._database, sum(facts for _, facts, _ in batch))
-            if due_us is not None:
-                self._lease.renew(transaction, due_us)
-            results = [work(transaction) for work, _, _ in batch]
-            transaction.flush()
-        if due_us is not None:
-            self._lease.renewed(due_us)
-        return results
+            entry = self._lease.enter(transaction)
+            if not entry.moved:
+                results = [work(transaction) for work, _, _ in batch]
+                transaction.flush()
+        self._lease.committed(entry)
+        # Registering anew stands, also where a job with the old token then undoes its own transaction.
+        return self._commit(batch) if entry.moved else results
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -148,44 +161,44 @@ class Writer:
                 connection.invalidate()
             connection.close()
 
-    def _told(self, error: Exception) -> MahavishnuError:
-        """An error as those who wait should see it."""
-        match error:
+    def _note(self, failure: BaseException) -> None:
+        self.failures += 1
+        self.last_failure = f"{type(failure).__name__}: {failure}"
+        log.error("the writer failed and goes on: %s", self.last_failure, exc_info=failure)
+
+    def _failed(self, batch: Sequence[_Job], failure: BaseException) -> list[Answer]:
+        """Each caller has an error of its own: one that is raised in many places gathers all their tracebacks."""
+        return [(waiting, None, self._told(failure)) for _, _, waiting in batch]
+
+    def _told(self, failure: BaseException) -> MahavishnuError:
+        """A failure as callers should see it."""
+        match failure:
             case MahavishnuError():
-                return error
+                return failure
             case SQLAlchemyError():
-                return unavailable(self._database.address, error)
+                return unavailable(self._database.address, failure)
+            case Exception() if isinstance(failure, CANNOT_BE_WRITTEN):
+                return NotWritten(url=self._database.address.shown, problem=not_plain_json(failure))
             case _:
-                return self._database.address.unavailable(not_plain_json(error))
+                problem = f"what was to be written raised {type(failure).__name__}: {failure}"
+                return NotWritten(url=self._database.address.shown, problem=problem)
+
+    def _silent(self, seconds: float) -> StoreSilent:
+        return silent(self._database.address, seconds, self._patience_s)
 
     def _turn_away(self) -> None:
+        address = self._database.address
         with suppress(Empty):
             while True:
                 job = self._queue.get_nowait()
                 if job is not None:
-                    self._refuse([job])
-
-    def _refuse(self, batch: Iterable[_Job]) -> None:
-        address = self._database.address
-        _answer((future, None, address.unavailable("it was closed; open it again")) for _, _, future in batch)
+                    answer([(job[2], None, address.unavailable("it was closed; open it again"))])
 
 
-def _answer(answers: Iterable[_Answer]) -> None:
-    """Wake those who wait: one call for each event loop, however many of its tasks wait."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
-    for each in answers:
-        by_loop.setdefault(each[0].get_loop(), []).append(each)
-    for loop, some in by_loop.items():
-        # A loop that has been closed since has nobody left who waits.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_resolve, some)
-
-
-def _resolve(answers: Iterable[_Answer]) -> None:
-    for future, result, error in answers:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+def silent(address: Address, seconds: float, patience_s: float) -> StoreSilent:
+    return StoreSilent(
+        url=address.shown,
+        patience_over=seconds >= patience_s,
+        problem=f"it has not answered within {seconds:.3g} s; see whether it is locked, overloaded or cut off,"
+        " or raise store.patience_s",
+    )

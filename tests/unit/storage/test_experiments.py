@@ -5,7 +5,7 @@ from sqlalchemy import event
 
 from mahavishnu.errors import UnknownName
 from mahavishnu.storage import Memory, MemoryStore, SqlStore
-from mahavishnu.storage.spool import Spool, Spooled
+from mahavishnu.storage.spool import Spool, Spooled, line_of
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import ODD_TEXT, Samples
 
@@ -18,12 +18,17 @@ async def store(tmp_path):
     await opened.close()
 
 
+def keep(spool, spooled):
+    spool.add(spooled, line_of(spooled))
+    spool.flush()
+
+
 def test_what_waits_on_the_local_disk_keeps_what_it_was_in_experiments(tmp_path):
     make = Samples(ManualClock())
     drawn = make.assigned(unit=ODD_TEXT, treated=True, probability=1 / 3)
     waiting = (drawn, make.start(drawn), make.decision(), make.assigned(probability=None))
     spool = Spool(tmp_path, "store", "dead")
-    spool.keep(Spooled(waiting))
+    keep(spool, Spooled(waiting))
     spool.close()
     left = Spool(tmp_path, "store", "living").abandoned()
     assert left is not None

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import event
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.errors import StoreUnavailable
+from mahavishnu.errors import MahavishnuError, NotWritten, StoreSilent, StoreUnavailable
 from mahavishnu.ports import ExecutionQuery
-from mahavishnu.storage import SqlStore, database, writer
+from mahavishnu.storage import SqlStore
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 
@@ -114,15 +114,14 @@ async def test_a_number_too_large_for_its_column_fails_alone(store):
         store.record([decision, start]), store.record([huge]), store.record([make.decision()]),
         return_exceptions=True,
     )  # fmt: skip
-    assert [type(each) for each in answers] == [int, StoreUnavailable, int]
+    assert [type(each) for each in answers] == [int, NotWritten, int]
     await store.record([end])
     assert await store.execution(end.id) == end
 
 
-async def test_a_locked_file_fails_everybody_at_once_and_not_one_after_the_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_MS", 50)
+async def test_a_locked_file_fails_every_job_at_once_and_not_one_after_the_other(tmp_path):
     path = tmp_path / "store.db"
-    store = SqlStore(f"sqlite:///{path}", ManualClock())
+    store = SqlStore(f"sqlite:///{path}", ManualClock(), patience_s=0.1)
     await store.open()
     make = Samples(ManualClock())
     decisions = [make.decision() for _ in range(20)]
@@ -131,13 +130,44 @@ async def test_a_locked_file_fails_everybody_at_once_and_not_one_after_the_other
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     answers = await asyncio.gather(*(store.record([each]) for each in decisions), return_exceptions=True)
-    assert all(isinstance(each, StoreUnavailable) and "kept it locked" in str(each) for each in answers)
+    assert all(isinstance(each, StoreUnavailable) and "locked" in str(each) for each in answers)
     assert len(begun) <= 2
     other.execute("ROLLBACK")
     other.close()
     await asyncio.gather(*(store.record([each]) for each in decisions))
     assert len(await store.decisions(99)) == 20
     await store.close()
+
+
+async def test_no_caller_waits_longer_than_it_asked_for_and_the_job_is_done_all_the_same(tmp_path):
+    path = tmp_path / "store.db"
+    store = SqlStore(f"sqlite:///{path}", ManualClock(), patience_s=30)
+    await store.open()
+    decision = Samples(ManualClock()).decision()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreSilent, match=r"not answered within 0\.05 s") as silence:
+        await store.record([decision], within_s=0.05)
+    assert not silence.value.patience_over
+    other.execute("ROLLBACK")
+    other.close()
+    await store.record([])
+    assert await store.decision(decision.id) == decision
+    await store.close()
+
+
+async def test_a_store_that_hangs_does_not_keep_its_process_from_closing(tmp_path):
+    path = tmp_path / "store.db"
+    store = SqlStore(f"sqlite:///{path}", ManualClock(), patience_s=0.1)
+    await store.open()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.ensure_future(store.record([])) for _ in range(3)]
+    async with asyncio.timeout(30):
+        await store.close()
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(each).__mro__[-4] for each in answers} == {MahavishnuError}
+    other.close()
 
 
 async def test_a_broken_connection_is_made_again(remote):
@@ -155,7 +185,7 @@ async def test_a_broken_connection_is_made_again(remote):
 async def test_the_writer_outlives_a_database_that_was_away(remote, monkeypatch):
     store, url = remote
     make = Samples(ManualClock())
-    monkeypatch.setattr(writer, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(store._opened.writer, "_retry_s", 0.2)
     decisions = [make.decision() for _ in range(5)]
     at_the_server(url, KEEP_OUT)
     try:
@@ -171,15 +201,40 @@ async def test_the_writer_outlives_a_database_that_was_away(remote, monkeypatch)
     assert len(await store.decisions(99)) == 5
 
 
-async def test_nobody_waits_for_a_writer_that_has_died(store, monkeypatch):
-    died = threading.Event()
-    monkeypatch.setattr(threading, "excepthook", lambda _args: died.set())
+class Odd(BaseException):
+    """What no except clause names."""
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [AssertionError("a fault"), AttributeError("items"), MemoryError(), SystemExit(3), Odd("odd"), KeyError(1)],
+)
+async def test_a_job_that_raises_anything_fails_alone(store, raised):
+    make = Samples(ManualClock())
 
     def fault(_transaction: object) -> None:
-        raise AssertionError("a fault of our own")
+        raise raised
 
-    with pytest.raises(StoreUnavailable):
-        await store._write(fault)
-    assert await asyncio.to_thread(died.wait, 10)
-    with pytest.raises(StoreUnavailable):
+    decisions = [make.decision() for _ in range(3)]
+    answers = await asyncio.gather(
+        *(store.record([decision]) for decision in decisions), store._write(fault), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [int, int, int, NotWritten]
+    assert len(await store.decisions(99)) == 3
+    await store.record([make.decision()])
+
+
+async def test_the_writer_goes_on_after_a_fault_of_its_own(store, monkeypatch, caplog):
+    writer = store._opened.writer
+    commit = writer._write
+
+    def broken(batch):
+        monkeypatch.setattr(writer, "_write", commit)
+        raise LookupError("a fault of our own")
+
+    monkeypatch.setattr(writer, "_write", broken)
+    with pytest.raises(NotWritten, match="LookupError"):
         await store.record([Samples(ManualClock()).decision()])
+    await store.record([Samples(ManualClock()).decision()])
+    assert (writer.failures, writer.last_failure) == (1, "LookupError: a fault of our own")
+    assert "the writer failed and goes on" in caplog.text
