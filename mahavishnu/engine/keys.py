@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from asyncio import Event, timeout
 
-from mahavishnu.engine.collector import ONLY_ONCE
+from mahavishnu.engine.collector import Collector
 from mahavishnu.engine.failures import failed, nothing_eligible
-from mahavishnu.errors import MahavishnuError, Refused, StoreUnavailable
+from mahavishnu.errors import MahavishnuError, Refused
 from mahavishnu.model import Decision, Execution, Report, Status, Task
 from mahavishnu.ports import Clock, ExecutionQuery, Store
 
@@ -17,18 +17,20 @@ LONGEST_LOOK_S = 0.5
 class KeyKeeper:
     """Claims keys, and waits for the runs of others."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, collector: Collector, clock: Clock) -> None:
         self._store = store
+        self._collector = collector
         self._clock = clock
 
-    async def claim(self, task: Task, decision_id: str) -> str | None:
+    async def claim(self, task: Task, decision_id: str, deadline_s: float) -> str | None:
         """None where the key is ours to run; else the decision that has it."""
-        key = task.idempotency_key or ""
-        try:
-            claim = await self._store.claim(key, task.fingerprint(), decision_id)
-        except StoreUnavailable as trouble:
-            raise StoreUnavailable(url=trouble.url, problem=f"{trouble.problem}; {ONLY_ONCE}") from trouble
-        return None if claim.mine else claim.decision_id
+        key, left_s = task.idempotency_key or "", max(deadline_s - self._clock.monotonic_s(), 0.001)
+        while True:
+            token = self._store.token
+            claim = await self._collector.claimed(key, task.fingerprint(), decision_id, within_s=left_s)
+            # A process that found itself given up may have lost the claim by that.
+            if token == self._store.token:
+                return None if claim.mine else claim.decision_id
 
     async def await_report(self, task: Task, decision_id: str, over: Event | None, deadline_s: float) -> Report | None:
         """The report of somebody else's run, once it is over; None where it came to nothing that could be reported (its
@@ -42,30 +44,43 @@ class KeyKeeper:
         while True:
             left_s = deadline_s - self._clock.monotonic_s()
             if left_s <= 0:
-                why = f'its deadline passed while key "{key}" was still running elsewhere'
-                return await self._report(task, decision_id, failed(decision_id, [], [], why), began_s)
+                return self._too_late(task, decision_id, began_s)
             if over is not None:
                 await _wait(over, left_s)
                 over = None
                 continue
-            holder = await self._store.holder(key)
+            try:
+                async with timeout(left_s):
+                    holder = await self._store.holder(key)
+            except TimeoutError:
+                continue
             if holder is None or holder.over or holder.decision_id != decision_id:
-                return await self._report(task, decision_id, None, began_s)
+                succeeded = holder is not None and holder.over and holder.decision_id == decision_id
+                return await self._report(task, decision_id, began_s, succeeded=succeeded)
             await self._clock.sleep(min(look_s, left_s))
             look_s = min(look_s * 2, LONGEST_LOOK_S)
 
-    async def _report(
-        self, task: Task, decision_id: str, error: MahavishnuError | None, began_s: float
-    ) -> Report | None:
+    def _too_late(self, task: Task, decision_id: str, began_s: float) -> Report:
+        key = task.idempotency_key or ""
+        why = f'its deadline passed while key "{key}" was still running elsewhere'
+        return Report(
+            task=task,
+            decision=None,
+            error=failed(decision_id, [], [], why),
+            replayed=True,
+            latency_us=round((self._clock.monotonic_s() - began_s) * 1e6),
+        )
+
+    async def _report(self, task: Task, decision_id: str, began_s: float, *, succeeded: bool) -> Report | None:
+        """`succeeded`: the key says that the run has."""
         decision = await self._store.decision(decision_id)
         executions = list(await self._store.executions(ExecutionQuery(decision_id=decision_id, last=None)))[::-1]
         last = executions[-1] if executions else None
-        if error is None:
-            if decision is None or (
-                last is not None and last.status in (Status.LOST, Status.CANCELLED, Status.RUNNING)
-            ):
-                return None
-            error = _error_of(decision, executions)
+        if not succeeded and (
+            decision is None or (last is not None and last.status in (Status.LOST, Status.CANCELLED, Status.RUNNING))
+        ):
+            return None
+        error = _error_of(decision, executions, decision_id)
         return Report(
             task=task,
             decision=decision,
@@ -77,8 +92,10 @@ class KeyKeeper:
         )
 
 
-def _error_of(decision: Decision, executions: list[Execution]) -> MahavishnuError | None:
+def _error_of(decision: Decision | None, executions: list[Execution], decision_id: str) -> MahavishnuError | None:
     """The error that the run ended with, built again from what was recorded."""
+    if decision is None:
+        return failed(decision_id, executions, [], "it has succeeded, and its record is not kept any more")
     if not executions:
         return nothing_eligible(decision)
     last = executions[-1]

@@ -64,7 +64,7 @@ class UnifiedOrchestrator:
         self._settings = settings
         self._book = EvidenceBook(store, scoring)
         self._roster = Roster(settings.targets, adapters, absent, store, clock, settings.breaker)
-        self._collector = Collector(store, self._book, clock, settings.store.lease_s)
+        self._collector = Collector(store, self._book, clock, settings.store.most_waiting)
         self._purse = Purse(store, clock, store.process_id, settings.attempts.timeout_ms)
         self._queue = Queue(store, clock)
         gates = Gates(self._roster, self._book, self._purse)
@@ -85,9 +85,9 @@ class UnifiedOrchestrator:
             self._queue,
             clock,
             settings,
-            store.process_id,
+            store,
         )
-        self._keys = KeyKeeper(store, clock)
+        self._keys = KeyKeeper(store, self._collector, clock)
         self._elsewhere = Elsewhere(store, self._roster)
         self._running: dict[str, Run] = {}
         self._keeping_up: asyncio.Task[None] | None = None
@@ -319,22 +319,25 @@ class UnifiedOrchestrator:
         stream: Stream | None,
         queued: QueuedTask | None = None,
     ) -> Report:
+        deadline_s = self._deadline_s(task)
         await self._prepare(task, policy)
         run = Run(task=task, decision_id=self._clock.new_id(), policy=policy, stream=stream, queued=queued)
+        run.deadline_s = deadline_s
         if task.idempotency_key is None:
             return await self._run(run, seed)
         while True:
-            holder = await self._keys.claim(task, run.decision_id)
+            holder = await self._keys.claim(task, run.decision_id, deadline_s)
             if holder is None:
+                run.token = self._store.token
                 return await self._run(run, seed)
             here = self._running.get(holder)
-            report = await self._keys.await_report(task, holder, here.over if here else None, self._deadline_s(task))
+            report = await self._keys.await_report(task, holder, here.over if here else None, deadline_s)
             if report is not None:
                 return report
 
     async def _run(self, run: Run, seed: int | None) -> Report:
         carrier = run.carrier = asyncio.current_task()
-        run.began_s, run.deadline_s = self._clock.monotonic_s(), self._deadline_s(run.task)
+        run.began_s = self._clock.monotonic_s()
         self._running[run.decision_id] = run
         try:
             return await self._runner.carry_out(run, seed)

@@ -22,6 +22,8 @@ class Run:
     decision_id: str
     began_s: float = 0.0
     deadline_s: float = 0.0
+    token: int | None = None
+    """What this process went by when the run claimed its key; None for a run without one."""
     carrier: asyncio.Task[Any] | None = None
     stream: Stream | None = None
     decision: Decision | None = None
@@ -66,3 +68,4 @@ class Attempt:
 
     start: Execution
     reservation: Reservation | None
+    token: int

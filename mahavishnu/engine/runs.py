@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -34,6 +35,8 @@ from mahavishnu.errors import (
     Cancelled,
     MahavishnuError,
     Refused,
+    RepositoryError,
+    TakenOver,
     Throttled,
 )
 from mahavishnu.model import (
@@ -47,8 +50,11 @@ from mahavishnu.model import (
     Status,
     Usage,
 )
-from mahavishnu.ports import Call, Clock
+from mahavishnu.ports import Call, Clock, Presence
 from mahavishnu.settings import Settings
+
+END_GRACE_S = 0.05
+"""How long the store may take to confirm an end after the deadline of its task, before it is kept on the local disk."""
 
 
 class Runner:
@@ -63,7 +69,7 @@ class Runner:
         queue: Queue,
         clock: Clock,
         settings: Settings,
-        process_id: str,
+        presence: Presence,
     ) -> None:
         self._roster = roster
         self._chooser = chooser
@@ -72,7 +78,7 @@ class Runner:
         self._queue = queue
         self._clock = clock
         self._settings = settings
-        self._process_id = process_id
+        self._presence = presence
         self._jitter = Random()
 
     async def carry_out(self, run: Run, seed: int | None) -> Report:
@@ -96,7 +102,7 @@ class Runner:
         while True:
             choice = self._chooser.choose(run.task, run.decision_id, run.policy, seed)
             if choice.short and not fresh:
-                await self._purse.refresh()
+                await self._look_again(run)
                 fresh = True
                 continue
             run.decision = choice.decision
@@ -107,8 +113,14 @@ class Runner:
                 return choice, None
             await self._roster.change(min(choice.next_at, run.deadline_s) - now_s)
 
+    async def _look_again(self, run: Run) -> None:
+        """Read the budgets anew, if they can be read before the deadline."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._left_s(run)):
+                await self._purse.refresh()
+
     async def _nothing_eligible(self, run: Run, decision: Decision) -> Report:
-        await self._collector.decided(decision, run.settlement(succeeded=False))
+        await self._decided(run, decision)
         waited_ms = round((self._clock.monotonic_s() - run.began_s) * 1000)
         return self.report(run, nothing_eligible(decision, waited_ms))
 
@@ -132,7 +144,7 @@ class Runner:
             permit = None
         if run.executions:
             return self.report(run, failure(run, "no target is left to try"))
-        await self._collector.decided(choice.decision, run.settlement(succeeded=False))
+        await self._decided(run, choice.decision)
         if run.shortfalls:
             return self.report(run, exhausted(run, run.shortfalls[0].balance, self._clock.now_us()))
         return self.report(run, failure(run, "no target is left to try"))
@@ -206,7 +218,7 @@ class Runner:
 
     def _seconds(self, run: Run, leg: Leg) -> float:
         """How long an attempt may take that begins now."""
-        left_s = max(run.deadline_s - self._clock.monotonic_s(), 0.001)
+        left_s = self._left_s(run)
         seen = leg.ranked.candidate.estimate
         return limit_s(leg.target, seen, left_s, last=leg.last, rules=self._settings.attempts)
 
@@ -222,35 +234,60 @@ class Runner:
         queued = run.queued
         if queued is None:
             # A task that already waits would otherwise leave a decision behind whenever it is its turn.
-            await self._collector.decided(leg.decision, run.settlement(succeeded=False))
+            await self._decided(run, leg.decision)
         if budget.on_exhausted is OnExhausted.REJECT:
             return self.report(run, exhausted(run, shortfall.balance, self._clock.now_us()))
         queued = queued or await self._queue.keep(run.task, run.policy, shortfall.balance)
         kept = waits(run, shortfall.balance, queued.id, self._clock.now_us())
         return self.report(run, kept)
 
+    async def _decided(self, run: Run, decision: Decision) -> None:
+        """Write a decision down that no attempt follows."""
+        await self._collector.decided(decision, run.settlement(succeeded=False), within_s=self._left_s(run))
+
     async def _begin(self, run: Run, leg: Leg, made: Attempt, price: Price) -> Shortfall | None:
-        """The start is durable and paid for when this returns None."""
+        """The start is durable and paid for when this returns None, and this process was not given up meanwhile."""
         line = None if run.queued else self._purse.line(run.task, leg.target)
         if line is not None:
             return Shortfall(balance=line, wanted_micros=price.most or Micros(0))
         decision = None if run.executions else leg.decision
-        return await self._collector.began(made.start, decision, made.reservation)
+        fenced = made.reservation is not None or run.token is not None
+        return await self._collector.began(
+            made.start,
+            decision,
+            made.reservation,
+            token=made.token if fenced else None,
+            within_s=self._left_s(run),
+        )
+
+    async def _confirm(self, run: Run, made: Attempt) -> None:
+        """Raise `TakenOver` where what the attempt relies on may have been given up since it began.
+
+        Nothing is asked of the store as long as the lease is valid.
+        """
+        if (made.reservation is None and run.token is None) or self._presence.holds(made.token):
+            return
+        await self._presence.renew(within_s=self._left_s(run))
+        if not self._presence.holds(made.token):
+            raise TakenOver(process_id=self._presence.process_id)
 
     async def _attempt(self, run: Run, leg: Leg, permit: Permit) -> tuple[Attempt, Ending] | Shortfall:
         """One call. The start is durable before it, and the permit is handed back whatever happens."""
         start = self._start(run, leg)
         seconds = self._seconds(run, leg)
         price = self._purse.price(run.task, leg.target, seconds)
-        made = Attempt(start, self._purse.reservation(run.task, leg.target, start, price))
-        verdict, rest_s, called = Verdict.NOTHING, None, False
+        token = self._presence.token if run.token is None else run.token
+        made = Attempt(start, self._purse.reservation(run.task, leg.target, start, price), token)
+        verdict, rest_s, begun, called = Verdict.NOTHING, None, False, False
         began_s = self._clock.monotonic_s()
         try:
             shortfall = await self._begin(run, leg, made, price)
             if shortfall is not None:
                 return shortfall
+            begun = True
+            await self._confirm(run, made)
             began_s = self._clock.monotonic_s()
-            seconds = min(seconds, max(run.deadline_s - began_s, 0.001))
+            seconds = min(seconds, self._left_s(run))
             call = Call(
                 execution_id=start.id,
                 deadline_s=seconds,
@@ -261,10 +298,17 @@ class Runner:
             ending = await attempt(_running(run, leg, call), seconds, self._settings.limits.max_value_bytes)
             verdict, rest_s = _verdict(ending.error), rest_of(ending.error)
         except asyncio.CancelledError:
+            if not begun:
+                raise
             passed_us = round((self._clock.monotonic_s() - began_s) * 1e6)
-            # Before it was called it costs nothing; whether it was paid for then, nobody has heard.
+            # Before it was called it costs nothing.
             error = None if called else Cancelled("it was cancelled before it began", may_have_run=False)
             await self._end(run, leg, made, Ending(Status.CANCELLED, passed_us, error=error), Stop("cancelled"))
+            raise
+        except RepositoryError as trouble:
+            if begun and not called:
+                unsure = Cancelled(f"it was not begun: {trouble}", may_have_run=False)
+                await self._end(run, leg, made, Ending(Status.CANCELLED, 0, error=unsure), Stop("not begun"))
             raise
         finally:
             self._roster.report(leg.breaker, permit, verdict, rest_s)
@@ -274,7 +318,7 @@ class Runner:
         return Execution(
             id=self._clock.new_id(),
             decision_id=run.decision_id,
-            process_id=self._process_id,
+            process_id=self._presence.process_id,
             target=leg.target.name,
             adapter=leg.target.adapter,
             task_type=run.task.type,
@@ -307,8 +351,12 @@ class Runner:
         run.executions.append(ended)
         settle = run.settlement(succeeded=isinstance(step, Done)) if isinstance(step, Done | Stop) else None
         charge = self._purse.charge(run.task, leg.target, ended, made.reservation)
-        await self._collector.ended(ended, settle, charge)
+        within_s = max(self._left_s(run), END_GRACE_S)
+        await self._collector.ended(ended, settle, charge, token=made.token, within_s=within_s)
         return ended.value
+
+    def _left_s(self, run: Run) -> float:
+        return max(run.deadline_s - self._clock.monotonic_s(), 0.001)
 
     def report(self, run: Run, error: MahavishnuError | None, value: object = None) -> Report:
         return Report(

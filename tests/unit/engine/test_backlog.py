@@ -14,11 +14,11 @@ from mahavishnu.engine.evidence import EvidenceBook
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.jobs.scores import fold
 from mahavishnu.model import Status
-from mahavishnu.ports import Charge, ExecutionQuery, Settlement
+from mahavishnu.ports import Charge, ExecutionQuery
 from mahavishnu.settings import EvidenceSettings
 from mahavishnu.stats.scoring import Scoring
 from mahavishnu.storage import SqlStore
-from mahavishnu.storage.spool import Spool, Spooled, spool_of
+from mahavishnu.storage.spool import Spool, Spooled, line_of, spool_of
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples, spender
 
@@ -60,7 +60,7 @@ class House:
     def __init__(self, store):
         self.store, self.clock = store, SystemClock()
         self.book = EvidenceBook(store, Scoring())
-        self.collector = Collector(store, self.book, self.clock, 15.0)
+        self.collector = Collector(store, self.book, self.clock)
         self.collector.spool_into(spool_of(store.url, store.process_id))
         self.make = Ours(self.clock)
         self.make.process_id = store.process_id
@@ -141,9 +141,9 @@ async def test_a_key_waits_for_the_store_and_says_why(house):
     decision = house.make.decision()
     keyed = replace(decision, task=replace(decision.task, idempotency_key="k"))
     with pytest.raises(StoreUnavailable, match=r"switched off; .* idempotency key runs once"):
-        await house.collector.began(house.make.run(keyed)[0], keyed)
+        await house.collector.began(house.make.run(keyed)[0], keyed, token=house.store.token)
     with pytest.raises(StoreUnavailable, match="idempotency key runs once"):
-        await house.collector.settled(Settlement(key="k", decision_id=keyed.id, succeeded=False))
+        await house.collector.claimed("k", "print", keyed.id)
     await house.run()
 
 
@@ -164,7 +164,8 @@ async def test_what_the_store_will_never_take_is_refused_at_once_and_stops_nobod
     house.store.down = False
     assert await house.collector.catch_up()
     assert (await house.store.execution(last.id)).status is Status.SUCCEEDED
-    assert (await house.store.execution(end.id)).status is Status.RUNNING
+    found = await house.store.execution(end.id)
+    assert (found.status, found.error_code) == (Status.FAILED, "not-written")
 
 
 async def test_a_disk_that_takes_nothing_either_is_named_in_the_error(house, tmp_path):
@@ -332,6 +333,11 @@ async def test_an_outcome_finds_the_decision_that_was_kept(house):
     assert [each.id for each in await house.store.outcomes(end.decision_id)] == [outcome.id]
 
 
+def keep(spool, spooled):
+    spool.add(spooled, line_of(spooled))
+    spool.flush()
+
+
 def samples():
     make = Samples(ManualClock())
     decision = make.odd_decision()
@@ -345,7 +351,7 @@ def test_a_spool_gives_back_exactly_what_it_was_given(tmp_path):
     announced = replace(start, run_id="r-1\0")
     mine = Spool(tmp_path, "store", "dead")
     for spooled in (Spooled((decision, start)), Spooled((announced,)), Spooled((end,), charge)):
-        mine.keep(spooled)
+        keep(mine, spooled)
     mine.close()
     found = Spool(tmp_path, "store", "alive").abandoned()
     assert [(each.facts, each.charge) for each in found.spooled] == [
@@ -363,7 +369,7 @@ def test_a_spool_gives_back_exactly_what_it_was_given(tmp_path):
 def test_a_line_that_was_cut_short_is_left_out_and_one_that_is_spoilt_is_kept_aside(tmp_path):
     decision, start, _ = samples()
     mine = Spool(tmp_path, "store", "dead")
-    mine.keep(Spooled((decision, start)))
+    keep(mine, Spooled((decision, start)))
     mine.close()
     whole = mine.path.read_bytes()
     mine.path.write_bytes(whole + b'{"no": "facts"}\n' + whole[:20])
@@ -378,14 +384,14 @@ def test_the_file_goes_with_the_last_of_what_was_written(tmp_path):
     decision, start, end = samples()
     mine = Spool(tmp_path, "store", "me")
     one, two = Spooled((decision, start)), Spooled((end,))
-    mine.keep(one)
-    mine.keep(two)
+    keep(mine, one)
+    keep(mine, two)
     mine.forget([one])
     assert mine.path.exists()
     assert mine.path.stat().st_mode & 0o077 == 0
     mine.forget([two])
     assert not mine.path.exists()
-    mine.keep(one)
+    keep(mine, one)
     assert mine.path.exists()
     mine.close()
 
