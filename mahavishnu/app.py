@@ -15,7 +15,9 @@ from mahavishnu.errors import Misconfigured, PluginBroken, PluginMissing, Unknow
 from mahavishnu.jobs.scores import fold, scorecards_of, scoring_of
 from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
 from mahavishnu.ports import Adapter, Clock, Policy, Store
-from mahavishnu.settings import EvidenceSettings, Settings, load_settings
+from mahavishnu.redaction import learn
+from mahavishnu.redaction.logs import guard_logs
+from mahavishnu.settings import EvidenceSettings, Settings, load_settings, secrets_of
 from mahavishnu.storage import open_store
 from mahavishnu.storage.spool import spool_of
 
@@ -43,12 +45,21 @@ class App:
 
 def make_store(settings: Settings) -> Store:
     """The store of these settings, not yet opened."""
+    keep_secrets(settings)
     return _make_store(settings, SystemClock())
 
 
 def _make_store(settings: Settings, clock: Clock) -> Store:
     store = settings.store
     return open_store(store.url, clock, lease_s=store.lease_s, patience_s=store.patience_s, lake=settings.lake.folder)
+
+
+def keep_secrets(settings: Settings) -> None:
+    """Have every secret that the settings and the environment tell of hidden in what this process shows, stores and
+    logs. It stays so when the app is closed: the last error is often shown after that.
+    """
+    learn(*secrets_of(settings, os.environ))
+    guard_logs()
 
 
 @asynccontextmanager
@@ -59,6 +70,7 @@ async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] 
     not to start: its targets stand aside and say why.
     """
     settings = settings or load_settings(None, os.environ, {})
+    keep_secrets(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         store = _make_store(settings, clock)

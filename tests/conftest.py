@@ -13,9 +13,18 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from mahavishnu.redaction import forget_secrets
+
 # A shell that starts something in the background makes it deaf to Ctrl-C, and its children with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> Iterator[None]:
+    """Tests share a process, which would go on hiding what one of them called its password."""
+    yield
+    forget_secrets()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from mahavishnu.errors import Misconfigured, Transient
+from mahavishnu.redaction import learnt
 from mahavishnu_agno.trouble import failure_of, failure_of_reply
 from mahavishnu_agno.usage import Body
 
@@ -106,7 +107,7 @@ class AgentOs:
             yield event
 
     def _headers(self) -> dict[str, str]:
-        key = os.environ.get(self._key_env) if self._key_env else None
+        key = learnt(os.environ.get(self._key_env, "")) if self._key_env else None
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def _no_agent_os(self, path: str) -> Misconfigured:

@@ -8,6 +8,8 @@ import sys
 
 from agno.utils.log import ColoredRichHandler, agent_logger, team_logger, workflow_logger
 
+from mahavishnu.redaction.logs import guard
+
 
 def keep_quiet() -> None:
     """Switch the telemetry off, and hand what Agno logs to whoever configures logging in this process.
@@ -18,6 +20,7 @@ def keep_quiet() -> None:
     # The variable wins over what an agent, a team or a workflow says.
     os.environ["AGNO_TELEMETRY"] = "false"
     for logger in (agent_logger, team_logger, workflow_logger):
+        guard(logger)
         # Agno takes a logger as its own, and puts its handler on, only where nobody did before.
         if logger.propagate:
             continue

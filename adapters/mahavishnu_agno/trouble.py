@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
-from agno.exceptions import ModelProviderError, redact_secrets
+from agno.exceptions import ModelProviderError
 from agno.utils.events import error_type_of
 
 from mahavishnu.errors import (
@@ -21,6 +21,7 @@ from mahavishnu.errors import (
     Transient,
 )
 from mahavishnu.model import Health, HealthStatus
+from mahavishnu.redaction import excerpt
 
 _LONGEST = 500
 
@@ -53,7 +54,7 @@ def failure_of_run(words: str | None, kind: str | None = None) -> AdapterError:
     >>> failure_of_run("Rate limit reached for requests", "model_provider_error")
     Throttled(problem='Rate limit reached for requests', may_have_run=False, retry_after_s=None)
     """
-    said = redact_secrets(words or "the run failed and did not say why")[:_LONGEST]
+    said = excerpt(words or "the run failed and did not say why", _LONGEST)
     if kind in _BY_TYPE:
         return _BY_TYPE[kind](said)
     if kind in _FROM_A_MODEL:
@@ -120,7 +121,7 @@ def health_of(failure: AdapterError) -> Health:
 def failure_of_reply(response: httpx.Response, said: str, where: str) -> AdapterError:
     """An answer of an AgentOS that is no success. The body of `response` must have been read."""
     code = response.status_code
-    words = f"{where} answered {code}: {redact_secrets(said)}"[:_LONGEST]
+    words = excerpt(f"{where} answered {code}: {said}", _LONGEST)
     match code:
         case 401:
             return AuthenticationError(f"{words}; put its key into the variable that key_env names")

@@ -23,6 +23,7 @@ from mahavishnu.errors import (
     Transient,
 )
 from mahavishnu.model import Health, HealthStatus
+from mahavishnu.redaction import excerpt
 
 _LONGEST = 500
 _TOO_LONG = ("context_length", "context length", "maximum context", "too long", "too many tokens")
@@ -62,7 +63,7 @@ def described(failure: BaseException) -> str:
     with Contained():
         words = str(failure)
     kind = type(failure).__name__
-    return f"{kind}: {words}"[:_LONGEST] if words else kind
+    return excerpt(f"{kind}: {words}", _LONGEST) if words else kind
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:

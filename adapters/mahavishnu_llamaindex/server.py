@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from mahavishnu.errors import AdapterError, Crashed, Misconfigured, Refused, TimedOut, Transient, did_you_mean
+from mahavishnu.redaction import excerpt, learnt, redacted
 from mahavishnu_llamaindex.failures import by_status, described, retry_after
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -83,7 +84,7 @@ class Server:
             raise self._failure(response, may_have_run=begun)
         return Handler(
             status=told["status"],
-            error=self._hidden(str(told.get("error") or "it gave no reason")),
+            error=redacted(str(told.get("error") or "it gave no reason")),
             ended=_object(told.get("result")),
             seconds=_seconds(told.get("started_at"), told.get("completed_at")),
         )
@@ -169,7 +170,7 @@ class Server:
         return {"Authorization": f"Bearer {self._key()}"}
 
     def _key(self) -> str:
-        key = os.environ.get(self._key_env or "", "")
+        key = learnt(os.environ.get(self._key_env or "", ""))
         if self._key_env is not None and not key:
             raise Misconfigured(f"the key of {self.url} is missing; set the environment variable {self._key_env}")
         return key
@@ -195,11 +196,7 @@ class Server:
 
     def _words(self, response: httpx.Response) -> str:
         detail = _told(response).get("detail")
-        return self._hidden(str(detail) if detail else response.text.strip() or response.reason_phrase)[:300]
-
-    def _hidden(self, words: str) -> str:
-        key = os.environ.get(self._key_env or "", "")
-        return words.replace(key, "(the key)") if key else words
+        return excerpt(str(detail) if detail else response.text.strip() or response.reason_phrase, 300)
 
 
 def no_such_workflow(url: str, workflow: str, known: Sequence[str]) -> str:

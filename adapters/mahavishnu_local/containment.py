@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from mahavishnu.errors import AdapterError, Contained, Crashed, TimedOut, Transient
 from mahavishnu.model import Result
+from mahavishnu.redaction import excerpt
 from mahavishnu_local.results import result_of
 
 _LONGEST = 500
@@ -65,4 +66,4 @@ def described(failure: BaseException) -> str:
     with Contained():
         words = str(failure)
     kind = type(failure).__name__
-    return f"{kind}: {words}"[:_LONGEST] if words else kind
+    return excerpt(f"{kind}: {words}", _LONGEST) if words else kind

@@ -68,8 +68,8 @@ def reply_of(data: bytes | str, request: Request) -> Reply:
         place = ".".join(str(part) for part in first["loc"]) or "it"
         raise Crashed(f"{host} sent no chat completion: {place}: {first['msg']}") from None
     except (ValueError, RecursionError):
-        start = data[:80] if isinstance(data, str) else data[:80].decode("utf-8", "replace")
-        raise Crashed(f"{host} sent no JSON, but {request.endpoint.quoted(start)!r}; check base_url") from None
+        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        raise Crashed(f"{host} sent no JSON, but {request.endpoint.quoted(text)[:80]!r}; check base_url") from None
     if reply.error:
         raise failure_inside(reply.error, request.endpoint, request.model)
     return reply

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from mahavishnu.errors import Misconfigured
+from mahavishnu.redaction import excerpt, learnt
 
 OPENAI = "https://api.openai.com/v1"
 OPENAI_KEY_ENV = "OPENAI_API_KEY"
@@ -39,10 +40,8 @@ class Endpoint:
         return headers
 
     def quoted(self, words: str) -> str:
-        """The server's own words as a sentence may hold them: in one line, short, and without the key."""
-        if self.key:
-            words = words.replace(self.key, "[key]")
-        words = " ".join(words.split())
+        """The server's own words as a sentence may hold them: in one line, short, and without secrets."""
+        words = " ".join(excerpt(words, 10 * _LONGEST).split())
         return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
 
 
@@ -80,7 +79,7 @@ def problem_with_url(base_url: str) -> str | None:
 
 
 def _key(variable: str) -> str:
-    key = os.environ.get(variable, "").strip()
+    key = learnt(os.environ.get(variable, "").strip())
     if not key:
         raise Misconfigured(f"the environment variable {variable} is not set; put the key into it, or name another one")
     if not _fits_a_header(key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from mahavishnu.errors import AdapterError, Crashed, TimedOut, Transient
+from mahavishnu.redaction import excerpt
 from mahavishnu_prefect.threads import Outcome
 
 _LONGEST = 500
@@ -40,4 +41,4 @@ def described(failure: BaseException) -> str:
         words.value = str(failure)
     message = "(its message cannot be read)" if words.failure else words.value
     kind = type(failure).__name__
-    return f"{kind}: {message}"[:_LONGEST] if message else kind
+    return excerpt(f"{kind}: {message}", _LONGEST) if message else kind

@@ -13,6 +13,7 @@ from referencing.exceptions import Unresolvable
 
 from mahavishnu.errors import Refused, did_you_mean
 from mahavishnu.model import Task
+from mahavishnu.redaction import excerpt
 
 _TEMPLATE = "__prefect_kind"
 """In a dict it makes the server replace it by what it names: a variable of the workspace, a rendered template."""
@@ -49,7 +50,7 @@ def check(run: str, parameters: Mapping[str, Any], defaults: Mapping[str, Any], 
             hint = did_you_mean(nearest) or f"; it has {', '.join(known) or 'none'}"
             raise Refused(f'"{run}" has no parameter "{name}"{hint}')
     if problem := _problem({**defaults, **parameters}, schema):
-        raise Refused(f'"{run}": {problem}'[:_LONGEST])
+        raise Refused(excerpt(f'"{run}": {problem}', _LONGEST))
 
 
 def _problem(parameters: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from mahavishnu.errors import (
     Throttled,
     Transient,
 )
+from mahavishnu.redaction import excerpt
 
 _LONGEST = 300
 
@@ -69,7 +70,7 @@ def _reason(reply: httpx.Response) -> str:
     if not isinstance(body, Mapping):
         return ""
     reason = body.get("detail") or _first(body.get("exception_detail")) or body.get("exception_message")
-    return f": {reason}"[:_LONGEST] if isinstance(reason, str) else ""
+    return excerpt(f": {reason}", _LONGEST) if isinstance(reason, str) else ""
 
 
 def _first(problems: Any) -> str | None:

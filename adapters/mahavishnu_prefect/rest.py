@@ -14,6 +14,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from mahavishnu.errors import AdapterError, Misconfigured, Transient
+from mahavishnu.redaction import learn, learnt
 from mahavishnu_prefect.refusals import refusal
 
 T = TypeVar("T")
@@ -146,6 +147,7 @@ class Api:
     def _headers(self) -> dict[str, str]:
         # Where both are there, Prefect's own client prefers the second too.
         if self.basic_auth:
+            learn(self.basic_auth.partition(":")[2])
             return {"Authorization": f"Basic {b64encode(self.basic_auth.encode()).decode()}"}
         if self.api_key:
             if not (self.api_key.isascii() and self.api_key.isprintable()):
@@ -184,7 +186,7 @@ def _checked(url: str) -> str:
 
 
 def _secret(variable: str | None) -> str | None:
-    return (os.environ.get(variable, "").strip() or None) if variable else None
+    return (learnt(os.environ.get(variable, "").strip()) or None) if variable else None
 
 
 def _described(problem: Exception) -> str:

@@ -21,6 +21,7 @@ from mahavishnu.cli.targets import standing_of
 from mahavishnu.errors import AdapterError, MahavishnuError, PluginMissing
 from mahavishnu.model import Target
 from mahavishnu.ports import Discovers
+from mahavishnu.redaction import redacted
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -182,7 +183,7 @@ def _shape(target: Target, state: str) -> Shape:
         "adapter": target.adapter,
         "state": state,
         "name": target.name,
-        "run": target.run,
+        "run": redacted(target.run),
         "task_types": sorted(target.task_types),
         "capabilities": sorted(target.capabilities),
         "detail": "",
@@ -191,7 +192,7 @@ def _shape(target: Target, state: str) -> Shape:
 
 def _trouble(adapter: str, problem: str) -> Shape:
     nothing: Shape = {"name": None, "run": None, "task_types": [], "capabilities": []}
-    return {"adapter": adapter, "state": "failed", **nothing, "detail": problem}
+    return {"adapter": adapter, "state": "failed", **nothing, "detail": redacted(problem)}
 
 
 def _show(shapes: Sequence[Shape]) -> None:

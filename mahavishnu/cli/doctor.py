@@ -6,7 +6,7 @@ import asyncio
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +19,7 @@ from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, table, waiting
 from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
 from mahavishnu.model import Health, HealthStatus, Target
+from mahavishnu.redaction import redacted
 
 if TYPE_CHECKING:
     from mahavishnu.settings import Settings
@@ -61,6 +62,7 @@ def doctor(
     """
     with waiting("Looking …"):
         rows, code = examine(flags_of(ctx))
+    rows = [replace(row, detail=redacted(row.detail), mend=redacted(row.mend)) for row in rows]
     if as_json:
         emit([asdict(row) for row in rows])
     else:

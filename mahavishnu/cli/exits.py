@@ -17,6 +17,7 @@ from mahavishnu.errors import (
     RepositoryError,
     TaskQueued,
 )
+from mahavishnu.redaction import redacted
 
 DONE = 0
 FAILED = 1
@@ -50,10 +51,10 @@ def exit_code(error: MahavishnuError) -> int:
 
 
 def say(error: BaseException, sentence: str, *, debug: bool) -> None:
-    """One sentence on stderr; the traceback before it only where it was asked for."""
+    """One sentence on stderr; the traceback before it only where it was asked for. Neither holds a secret."""
     if debug:
-        traceback.print_exception(error)
-    sys.stderr.write(on_one_line(sentence) + "\n")
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+    sys.stderr.write(on_one_line(redacted(sentence)) + "\n")
 
 
 def usage(error: typer.BadParameter) -> str:

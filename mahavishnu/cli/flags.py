@@ -28,11 +28,14 @@ class Flags:
     debug: bool = False
 
     def settings(self) -> Settings:
-        """Raises SettingsError."""
-        from mahavishnu.settings import load_settings
+        """Raises SettingsError. What is secret in them is hidden from now on in all that is printed."""
+        from mahavishnu.redaction import learn
+        from mahavishnu.settings import load_settings, secrets_of
 
         overrides: dict[str, Any] = {} if self.store is None else {"store": {"url": self.store}}
-        return load_settings(self.config, os.environ, overrides)
+        settings = load_settings(self.config, os.environ, overrides)
+        learn(*secrets_of(settings, os.environ))
+        return settings
 
 
 def flags_of(ctx: typer.Context) -> Flags:

@@ -10,6 +10,7 @@ from mahavishnu.cli.printing import moment
 from mahavishnu.errors import BudgetExhausted, MahavishnuError, TaskQueued
 from mahavishnu.model import Considered, CostModel, Decision, Estimate, Execution, Outcome, Report, Target, Task
 from mahavishnu.model.money import to_usd
+from mahavishnu.redaction import redacted, without_secrets
 from mahavishnu.stats.evidence import estimate, merged
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def target_shape(target: Target) -> Shape:
     return {
         "name": target.name,
         "adapter": target.adapter,
-        "run": target.run,
+        "run": redacted(target.run),
         "task_types": sorted(target.task_types),
         "capabilities": sorted(target.capabilities),
         "cost_per_run_usd": float(target.cost_model.per_run_usd),
@@ -202,7 +203,7 @@ def target_shape(target: Target) -> Shape:
         "timeout_ms": target.timeout_ms,
         "max_concurrent": target.max_concurrent,
         "max_cost_usd": None if target.max_cost_usd is None else float(target.max_cost_usd),
-        "options": dict(target.options),
+        "options": without_secrets(target.options),
     }
 
 

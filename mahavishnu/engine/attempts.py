@@ -13,6 +13,7 @@ from random import Random
 from mahavishnu.errors import AdapterError, Cancelled, Crashed, Refused, Throttled, TimedOut, Transient
 from mahavishnu.model import Estimate, Execution, Micros, Result, Status, Target, Task, Usage
 from mahavishnu.model.money import to_micros
+from mahavishnu.redaction import excerpt
 from mahavishnu.settings import AttemptSettings
 
 STOP_GRACE_S = 2.0
@@ -114,7 +115,7 @@ def _forget(task: asyncio.Task[Result]) -> None:
 def _as_adapter_error(failure: BaseException) -> AdapterError:
     if isinstance(failure, AdapterError):
         return failure
-    return Crashed(f"{type(failure).__name__}: {failure}"[:500])
+    return Crashed(excerpt(f"{type(failure).__name__}: {failure}", 500))
 
 
 def _status_of(failure: BaseException) -> Status:

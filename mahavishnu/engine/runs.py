@@ -51,6 +51,7 @@ from mahavishnu.model import (
     Usage,
 )
 from mahavishnu.ports import Call, Clock, Presence
+from mahavishnu.redaction import redacted
 from mahavishnu.settings import Settings
 
 END_GRACE_S = 0.05
@@ -345,7 +346,7 @@ class Runner:
             quality=result.quality,
             value=result.value,
             error_code=ending.error.code if ending.error else None,
-            error=str(ending.error) if ending.error else None,
+            error=redacted(str(ending.error)) if ending.error else None,
             run_id=result.run_id,
         )
         run.executions.append(ended)

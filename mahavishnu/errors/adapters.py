@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mahavishnu.errors.root import MahavishnuError
+from mahavishnu.redaction import redacted
 
 
 @dataclass(eq=False)
@@ -13,12 +14,18 @@ class AdapterError(MahavishnuError):
     """What an adapter may raise from `run`: one of four shapes. The adapter says which; the engine decides what to do.
 
     `may_have_run` says whether the work may have taken effect although it failed: a task that is not safe to repeat
-    goes on to another target only where it is False.
+    goes on to another target only where it is False. `problem` passes the redactor here, whichever adapter it is of:
+    servers repeat the headers that they were sent.
     """
 
     code: ClassVar[str] = "adapter"
     problem: str
     may_have_run: bool = True
+
+    def __post_init__(self) -> None:
+        self.problem = redacted(str(self.problem))
+        # Exceptions keep what they were made of, too.
+        self.args = (self.problem,)
 
     def __str__(self) -> str:
         return self.problem

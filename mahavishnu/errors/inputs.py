@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mahavishnu.errors.root import MahavishnuError, did_you_mean
+from mahavishnu.redaction import redacted
 
 
 class InputError(MahavishnuError):
@@ -105,6 +106,9 @@ class SettingsError(InputError):
     where: str
     problem: str
 
+    def __post_init__(self) -> None:
+        self.problem = redacted(self.problem)
+
     def __str__(self) -> str:
         end = "" if self.problem.endswith(("?", ".")) else "."
         return f"{self.where}: {self.problem}{end}"
@@ -134,6 +138,9 @@ class PluginBroken(InputError):
     code: ClassVar[str] = "plugin-broken"
     plugin: str
     problem: str
+
+    def __post_init__(self) -> None:
+        self.problem = redacted(self.problem)
 
     def __str__(self) -> str:
         return (

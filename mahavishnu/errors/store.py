@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mahavishnu.errors.root import MahavishnuError
+from mahavishnu.redaction import redacted, shown_url
 
 
 class RepositoryError(MahavishnuError):
@@ -19,6 +20,9 @@ class StoreUnavailable(RepositoryError):
     code: ClassVar[str] = "store-unavailable"
     url: str
     problem: str
+
+    def __post_init__(self) -> None:
+        self.url, self.problem = shown_url(self.url), redacted(self.problem)
 
     def __str__(self) -> str:
         return f"The store {self.url} cannot be used: {self.problem}."

@@ -19,6 +19,7 @@ from mahavishnu.model import Snapshot
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.job import Job, JobReport
 from mahavishnu.ports import Clock, JobRun, Store
+from mahavishnu.redaction import redacted
 from mahavishnu.settings import Settings
 from mahavishnu.stats.evidence import estimate
 from mahavishnu.stats.scoring import Scoring
@@ -58,7 +59,7 @@ async def run_job(name: str, store: Store, clock: Clock, settings: Settings) -> 
     except BaseException as why:
         # Whoever ends this process may also be the one who wants to run it again at once.
         with suppress(RepositoryError):
-            await store.finish_job(run_id, ok=False, note=str(why) or type(why).__name__)
+            await store.finish_job(run_id, ok=False, note=redacted(str(why)) or type(why).__name__)
         raise
     await store.finish_job(run_id, ok=True, note=report.did)
     return report

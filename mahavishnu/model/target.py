@@ -14,6 +14,7 @@ from mahavishnu.errors import InvalidTarget
 from mahavishnu.model.execution import Usage
 from mahavishnu.model.money import Micros, to_micros
 from mahavishnu.model.task import NAME
+from mahavishnu.redaction import redacted
 
 ANY = "*"
 """The task type of a generalist: a target that takes every task type."""
@@ -155,10 +156,14 @@ class HealthStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a target is. A degraded one still takes work; the others do not."""
+    """How a target is. A degraded one still takes work; the others do not. `detail` passes the redactor here."""
 
     status: HealthStatus
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.detail:
+            object.__setattr__(self, "detail", redacted(self.detail))
 
     @property
     def can_run(self) -> bool:

@@ -1,8 +1,9 @@
 """Settings: the configuration file, then the environment, then flags; validated once, and frozen."""
 
 from mahavishnu.settings.loading import CONFIG, DEBUG, PASSWORD, find_config, load_settings, variables
-from mahavishnu.settings.passwords import redact_url, without_password
+from mahavishnu.settings.passwords import without_password
 from mahavishnu.settings.problems import nearest, told
+from mahavishnu.settings.secrets import secrets_of
 from mahavishnu.settings.tables import (
     AlertSettings,
     AttemptSettings,
@@ -35,7 +36,7 @@ __all__ = [
     "find_config",
     "load_settings",
     "nearest",
-    "redact_url",
+    "secrets_of",
     "told",
     "variables",
     "without_password",

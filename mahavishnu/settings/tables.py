@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
@@ -21,7 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 from mahavishnu.model import CostModel, Target
 from mahavishnu.model.money import dollars
 from mahavishnu.ports import Keeping
-from mahavishnu.settings.passwords import HIDDEN, redact_url
+from mahavishnu.redaction import shown_url, without_secrets
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 MOST_USD = 1_000_000
@@ -47,7 +46,7 @@ class StoreSettings(Table):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Settings end up in logs and tracebacks; the password does not."""
-        yield "url", redact_url(self.url)
+        yield "url", shown_url(self.url)
         yield from ((name, value) for name, value in super().__repr_args__() if name != "url")
 
 
@@ -247,21 +246,14 @@ class Settings(Table):
     def redacted(self) -> dict[str, Any]:
         """For printing: the tables with every secret hidden, and the targets as their names."""
         tables = self.model_dump(mode="json", exclude={"targets"})
-        tables["store"]["url"] = redact_url(self.store.url)
-        hidden: dict[str, Any] = _hide_secrets(tables)
+        tables["store"]["url"] = shown_url(self.store.url)
+        hidden: dict[str, Any] = without_secrets(tables)
         return {**hidden, "targets": sorted(self.targets)}
 
-
-SECRET = re.compile(r"pass(word|wd|phrase)?$|secret|token$|(^|_)key$|credential", re.IGNORECASE)
-
-
-def _hide_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: HIDDEN if SECRET.search(key) and isinstance(each, str) else _hide_secrets(each)
-            for key, each in value.items()
-        }
-    return [_hide_secrets(each) for each in value] if isinstance(value, list) else value
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Settings end up in logs and tracebacks; the keys of adapters and policies do not."""
+        for name, value in super().__repr_args__():
+            yield name, without_secrets(value) if name in ("adapters", "policies") else value
 
 
 DEFAULTS = Settings()

@@ -3,27 +3,76 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from mahavishnu.errors import StoreUnavailable
+from mahavishnu.redaction import HIDDEN, redacted, shown_url
+
+__all__ = ["Address", "check_file", "parse", "shown_url", "wherever"]
 
 FORMS = "write sqlite:///file.db, postgresql://user@host/database or memory:"
 
-_USERINFO = re.compile(r"//([^/@:]*):.*@")
-_HIDDEN = "***"
 _SECRET_OPTIONS = ("password", "sslpassword")
+_OF_LIBPQ = frozenset(
+    [
+        "application_name",
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "dbname",
+        "fallback_application_name",
+        "gssdelegation",
+        "gssencmode",
+        "gsslib",
+        "host",
+        "hostaddr",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "krbsrvname",
+        "load_balance_hosts",
+        "options",
+        "passfile",
+        "password",
+        "port",
+        "require_auth",
+        "requirepeer",
+        "service",
+        "ssl_max_protocol_version",
+        "ssl_min_protocol_version",
+        "sslcert",
+        "sslcertmode",
+        "sslcompression",
+        "sslcrl",
+        "sslcrldir",
+        "sslkey",
+        "sslmode",
+        "sslnegotiation",
+        "sslpassword",
+        "sslrootcert",
+        "sslsni",
+        "target_session_attrs",
+        "tcp_user_timeout",
+        "user",
+    ]
+)
+"""What a URL of PostgreSQL may say after its "?": the ordinary options of libpq, which has the last word on values."""
+
+_MAY_COME_TWICE = frozenset({"host", "port"})
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """A store's URL with the driver of ours in it. `shown` is what people may see."""
 
-    url: URL
+    url: URL = field(repr=False)
     shown: str
 
     @property
@@ -44,25 +93,11 @@ class Address:
         return StoreUnavailable(url=self.shown, problem=problem)
 
     def conceal(self, text: str) -> str:
-        """Somebody else's words without our secrets in them."""
+        """The words of a driver without secrets; ours are hidden also where they are too short to be known."""
         for secret in (self.url.password, *(self.url.query.get(name) for name in _SECRET_OPTIONS)):
             if isinstance(secret, str) and secret:
-                text = text.replace(secret, _HIDDEN)
-        return text
-
-
-def shown_url(url: str) -> str:
-    """A URL as people may see it: the password is three stars, whatever else is wrong with it.
-
-    >>> shown_url("postgresql://ada:secret@host/db")
-    'postgresql://ada:***@host/db'
-    >>> shown_url("sqlite:///mahavishnu.db")
-    'sqlite:///mahavishnu.db'
-    """
-    hidden = _USERINFO.sub(rf"//\1:{_HIDDEN}@", url)
-    for name in _SECRET_OPTIONS:
-        hidden = re.sub(rf"([?&]{name}=)[^&]*", rf"\1{_HIDDEN}", hidden)
-    return hidden
+                text = text.replace(secret, HIDDEN)
+        return redacted(text)
 
 
 def parse(url: str) -> Address:
@@ -74,13 +109,32 @@ def parse(url: str) -> Address:
         raise StoreUnavailable(url=shown, problem=f"that is not the URL of a store; {FORMS}") from None
     scheme = parsed.drivername.partition("+")[0]
     if scheme in ("postgresql", "postgres"):
-        return Address(parsed.set(drivername="postgresql+psycopg"), shown)
+        return _checked(Address(parsed.set(drivername="postgresql+psycopg"), shown), _OF_LIBPQ)
     if scheme != "sqlite":
         raise StoreUnavailable(url=shown, problem=f'there is no store for "{scheme}"; {FORMS}')
     address = Address(parsed.set(drivername="sqlite+pysqlite"), shown)
     if parsed.host or not parsed.database or parsed.database == ":memory:":
         raise address.unavailable("it names no file; write sqlite:///file.db, or memory: to keep nothing")
+    return _checked(address, frozenset())
+
+
+def _checked(address: Address, known: frozenset[str]) -> Address:
+    """Raises `StoreUnavailable` for the first option that a store of this kind does not have, or has twice."""
+    for problem in _problems(address, known):
+        raise address.unavailable(problem)
     return address
+
+
+def _problems(address: Address, known: frozenset[str]) -> Iterator[str]:
+    for name, value in address.url.query.items():
+        if not known:
+            plain = address.url.set(drivername="sqlite", query={}).render_as_string()
+            yield f'a store in a file has no options, and "{name}" is one; write {plain}'
+        if name not in known:
+            near = next(iter(get_close_matches(name.lower(), known, n=1)), None)
+            yield f'PostgreSQL has no option "{name}"; {f"write {near} instead" if near else "take it out"}'
+        if not isinstance(value, str) and name not in _MAY_COME_TWICE:
+            yield f'the option "{name}" is given more than once; give it once'
 
 
 def wherever(url: str) -> str:

@@ -13,7 +13,8 @@ from mahavishnu.errors import SettingsError
 from mahavishnu.model import Target
 from mahavishnu.policies.adaptive import Adaptive
 from mahavishnu.policies.statistical import Statistical
-from mahavishnu.settings import Settings, find_config, load_settings, redact_url, variables
+from mahavishnu.redaction import shown_url
+from mahavishnu.settings import Settings, find_config, load_settings, variables
 
 ROOT = Path(__file__).parents[2]
 TARGET = '[targets.a]\nrun = "x:y"\ntask_types = "etl"\n'
@@ -239,7 +240,7 @@ def test_settings_never_show_a_password(url: str):
     assert "s3cret" not in repr(settings.store)
     assert "s3cret" not in str(settings.redacted())
     assert settings.redacted()["adapters"]["far"] == {"api_key": "***", "n": 1}
-    assert redact_url(url) != url
+    assert shown_url(url) != url
 
 
 # -- the template ------------------------------------------------------------------------------------------------------
