@@ -57,7 +57,7 @@ _PRIVATE_KEY = re.compile(
 )
 
 _LONGEST_WORD = 16
-_MAY_BE_PROSE = ("token", "secret", "pass", "credential", "credentials")
+_MAY_BE_PROSE = re.compile(r"(?i)(?!x-).*(?:token|secret|pass|credentials?|key)")
 
 
 def without_shapes(text: str) -> str:
@@ -155,7 +155,7 @@ def _stays(text: str, found: re.Match[str], begin: int, end: int) -> bool:
     if text.startswith(f"{HIDDEN}@", begin):
         return True
     said = found["sign"] == ":" and found["gap"] and not found["quoted"] and begin == found.end()
-    return bool(said) and found["name"].lower() in _MAY_BE_PROSE and _is_word(text[begin:end])
+    return bool(said) and _MAY_BE_PROSE.fullmatch(found["name"]) is not None and _is_word(text[begin:end])
 
 
 def _is_word(text: str) -> bool:

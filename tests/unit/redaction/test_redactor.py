@@ -60,6 +60,7 @@ BEFORE_A_SECRET = [
 
 ORDINARY = [
     "the password is wrong; set MAHAVISHNU_STORE_PASSWORD or correct the URL",
+    "127.0.0.1:42159, slow-first-token: no first token within 0.05 s; is it overloaded? (option first_token_ms)",
     "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING to a key that this server knows",
     "the environment variable OPENAI_API_KEY is not set; put the key into it, or name another one",
     "invalid token: expected a name, at line 3, column 14",
