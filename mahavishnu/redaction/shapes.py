@@ -57,6 +57,7 @@ _PRIVATE_KEY = re.compile(
 )
 
 _LONGEST_WORD = 16
+_SHORTEST_KEY = 6
 _MAY_BE_PROSE = re.compile(r"(?i)(?!x-).*(?:token|secret|pass|credentials?|key)")
 
 
@@ -81,7 +82,11 @@ def _without_key(found: re.Match[str]) -> str:
 def _without_credentials(found: re.Match[str]) -> str:
     """Whatever goes with a scheme. "Bearer realm=…" is a question, and "basic authentication" is prose."""
     value = found["value"]
-    if _is_word(value) or value.lower().startswith(("realm=", "error=", "scope=", "charset=")):
+    if (
+        len(value) < _SHORTEST_KEY
+        or _is_word(value)
+        or value.lower().startswith(("realm=", "error=", "scope=", "charset="))
+    ):
         return found.group()
     return f"{found['scheme']}{found['gap']}{HIDDEN}"
 
@@ -159,8 +164,8 @@ def _stays(text: str, found: re.Match[str], begin: int, end: int) -> bool:
 
 
 def _is_word(text: str) -> bool:
-    """Whether it is an ordinary word or a short number."""
-    bare = text.strip(".,;:!?*-=")
+    """Whether it is an ordinary word, also one with a hyphen, or a short number."""
+    bare = text.strip(".,;:!?*=%").replace("-", "")
     if len(bare) >= _LONGEST_WORD:
         return False
     return (
