@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.evidence import Stat, stat_of
@@ -34,12 +34,13 @@ class App:
     adapters: Mapping[str, Adapter]
     orchestrator: UnifiedOrchestrator
     workflows: WorkflowRunner
+    clock: Clock = field(default_factory=SystemClock)
 
     async def stats_of_last(self, days: int) -> Sequence[Stat]:
         """What is known of the last days, each of which counts in full."""
         window = EvidenceSettings(decay_per_day=1, window_days=days)
         scoring = scoring_of(self.settings)
-        cards = await scorecards_of(self.store, SystemClock(), window)
+        cards = await scorecards_of(self.store, self.clock, window)
         return [stat_of(card, scoring) for _, card in sorted(cards.items(), key=lambda each: each[0][::-1])]
 
 
@@ -63,15 +64,18 @@ def keep_secrets(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] = ()) -> AsyncIterator[App]:
+async def open_app(
+    settings: Settings | None = None, *, adapters: Sequence[str] = (), clock: Clock | None = None
+) -> AsyncIterator[App]:
     """Open the store, load what the settings and the store name (and the `adapters` named here), and run.
 
     Without settings, those of the working directory and the environment. An adapter that cannot be loaded is no reason
-    not to start: its targets stand aside and say why.
+    not to start: its targets stand aside and say why. `clock` is the one clock of everything in the App; without it,
+    that is the host's.
     """
     settings = settings or load_settings(None, os.environ, {})
     keep_secrets(settings)
-    clock = SystemClock()
+    clock = SystemClock() if clock is None else clock
     async with AsyncExitStack() as stack:
         store = _make_store(settings, clock)
         await store.open()
@@ -88,7 +92,7 @@ async def open_app(settings: Settings | None = None, *, adapters: Sequence[str] 
         if orchestrator.tail >= LONG_TAIL:
             await fold(store, clock, settings.evidence)
         workflows = WorkflowRunner(orchestrator, store, clock, settings)
-        yield App(settings, store, loaded, orchestrator, workflows)
+        yield App(settings, store, loaded, orchestrator, workflows, clock)
 
 
 def _load_adapters(settings: Settings, names: Sequence[str]) -> tuple[dict[str, Adapter], dict[str, str]]:
