@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,16 +197,16 @@ class _Run:
             process_checks.refusals(journal.leaks, len(journal.waits)),
             process_checks.standing(journal.troubles, len(self._fleet.workers)),
         )
-        report = RoundReport(
+        broken = not all(verdict.holds for verdict in verdicts)
+        command = f"{self._options.command} --seed {self._options.seed} --round {round_.number}"
+        return RoundReport(
             round=round_,
             verdicts=verdicts,
             counts=_counts(scene),
+            answers=Counter(wait.how for wait in journal.waits),
             remarks=tuple(faults.remarks),
+            repeat=command if broken and self._options.command else "",
         )
-        if report.holds or not self._options.command:
-            return report
-        repeat = f"{self._options.command} --seed {self._options.seed} --round {round_.number}"
-        return RoundReport(round=round_, verdicts=verdicts, counts=report.counts, remarks=report.remarks, repeat=repeat)
 
     def _orders(self, round_: Round, began_ns: int) -> dict[str, object]:
         options = self._options
@@ -361,5 +362,4 @@ def _counts(scene: Scene) -> dict[str, int]:
         "calls": len(scene.journal.waits),
         "reports": len(scene.journal.acks),
         "executions": len(scene.records.executions),
-        "errors": sum(wait.how != "ok" for wait in scene.journal.waits),
     }

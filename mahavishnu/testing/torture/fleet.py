@@ -68,7 +68,7 @@ class WorkerProcess:
 
     @property
     def life(self) -> Life:
-        return Life(worker=self.name, process_id=self.process_id, killed_ns=self.killed_ns)
+        return Life(worker=self.name, process_id=self.process_id, killed_ns=self.killed_ns, runs=self.running)
 
     @property
     def running(self) -> bool:

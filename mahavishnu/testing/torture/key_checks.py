@@ -77,7 +77,7 @@ def _repeats(scene: Scene, runs: Mapping[str, Sequence[KeyRun]]) -> Iterator[str
 
 
 def _held(scene: Scene) -> Iterator[str]:
-    """By a process that lives and is idle, or by one that ended cleanly: it would be refused for ever."""
+    """By a process that runs and is idle: it would be refused for as long as that one lives."""
     for held in scene.records.held_keys:
-        if held.process_id in scene.living:
+        if held.process_id in scene.running:
             yield f"key {held.key}: held by decision {held.decision_id}, whose process is idle"

@@ -66,7 +66,7 @@ def _reservations(scene: Scene) -> Iterator[str]:
     for row in scene.records.reservations:
         if row.over:
             yield f"execution {row.execution_id} has ended and still holds {row.micros:,} micro-dollars"
-        elif row.process_id in scene.living:
+        elif row.process_id in scene.running:
             yield f"execution {row.execution_id} holds {row.micros:,} micro-dollars in an idle process"
         else:
             yield f"execution {row.execution_id} holds {row.micros:,} micro-dollars for a process that is gone"

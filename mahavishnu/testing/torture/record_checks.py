@@ -67,7 +67,7 @@ def ends(scene: Scene) -> Verdict:
     records = scene.records
     problems = []
     for start in records.open_starts:
-        whose = "an idle process" if start.process_id in scene.living else "a process that is gone"
+        whose = "an idle process" if start.process_id in scene.running else "a process that is gone"
         problems.append(f"execution {start.id} of {whose} is still running by its record")
     begun = {start.id for start in records.starts}
     problems += [f"execution {row.id} has an end and no start" for row in _without_start(records.executions, begun)]

@@ -161,11 +161,12 @@ class Journal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """One process: when it was killed, or None as long as nothing was done to end it."""
+    """One process: when it was killed, or None where nothing was done to it; and whether it still runs."""
 
     worker: str
     process_id: str | None
     killed_ns: int | None = None
+    runs: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,5 +180,9 @@ class Scene:
 
     @property
     def living(self) -> frozenset[str]:
-        """The process ids of those that were not killed."""
+        """The process ids of those that were not killed, also where they have ended since."""
         return frozenset(life.process_id for life in self.lives if life.killed_ns is None and life.process_id)
+
+    @property
+    def running(self) -> frozenset[str]:
+        return frozenset(life.process_id for life in self.lives if life.runs and life.process_id)

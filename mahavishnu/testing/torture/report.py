@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mahavishnu.testing.torture.plan import Round
@@ -15,11 +15,15 @@ WIDTH = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundReport:
-    """One round; `round` is None for the last look, after all workers have ended."""
+    """One round; `round` is None for the last look, after all workers have ended.
+
+    `answers` says how many calls ended in which way: "ok", or by the code of which error.
+    """
 
     round: Round | None
     verdicts: tuple[Verdict, ...]
     counts: Mapping[str, int]
+    answers: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     repeat: str = ""
 
@@ -38,6 +42,7 @@ class RoundReport:
             "holds": self.holds,
             "verdicts": [verdict.shape() for verdict in self.verdicts],
             "counts": dict(self.counts),
+            "answers": dict(self.answers),
             "remarks": list(self.remarks),
             "repeat": self.repeat,
         }
@@ -87,10 +92,13 @@ def told(report: RoundReport) -> Iterator[str]:
         yield ""
         yield "After all workers have ended"
     yield "  " + ", ".join(f"{count:,} {what}" for what, count in report.counts.items())
+    if report.answers:
+        answers = sorted(report.answers.items(), key=lambda answer: -answer[1])
+        yield from wrapped("  answers: " + ", ".join(f"{count:,} {how}" for how, count in answers), indent=2)
     for verdict in report.verdicts:
         yield from wrapped(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.promise}", indent=8)
-        if verdict.holds and verdict.figures:
-            yield from wrapped("        " + _figures(verdict.figures), indent=8)
+        if figures := _figures(verdict.figures):
+            yield from wrapped(f"        {figures}", indent=8)
         for problem in verdict.problems[:SHOWN]:
             yield from wrapped(f"        - {problem}", indent=10)
         if len(verdict.problems) > SHOWN:
@@ -119,7 +127,4 @@ def wrapped(line: str, *, indent: int = 0) -> Sequence[str]:
 
 
 def _figures(figures: Mapping[str, int | float | None]) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {value:,}" if value is not None else f"{name.replace('_', ' ')} not known"
-        for name, value in figures.items()
-    )
+    return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in figures.items() if value is not None)
