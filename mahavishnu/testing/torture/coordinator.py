@@ -246,7 +246,12 @@ class _Run:
             if idle is not None:
                 continue
             if worker.running:
-                journal.troubles.append(f"{worker.name} did not come to rest within {IDLE_S:.0f} s and was killed")
+                log = self._folder / f"{worker.name}.log"
+                journal.troubles.append(
+                    f"{worker.name} did not come to rest within {IDLE_S:.0f} s and was killed; its stacks: {log}"
+                )
+                worker.tell(do="stacks")
+                await asyncio.sleep(1)
                 await worker.kill()
             else:
                 journal.troubles.append(f"{worker.name} ended by itself (exit {worker.returncode})")

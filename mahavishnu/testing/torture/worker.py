@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import gc
 import json
 import os
@@ -190,6 +191,8 @@ class Hands:
                         self.lost_share = command["share"]
                     case "disk":
                         _fill_the_disk(full=command["full"])
+                    case "stacks":
+                        _write_stacks(loop)
                     case _:
                         loop.call_soon_threadsafe(worker.obey_later, command)
         # The coordinator is gone: its pipe ends with it.
@@ -200,6 +203,14 @@ def _fill_the_disk(*, full: bool) -> None:
     """No file of this process can grow, as on a full disk: the kernel says so (EFBIG) to SQLite and to the spool."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 if full else hard, hard))
+
+
+def _write_stacks(loop: asyncio.AbstractEventLoop) -> None:
+    """What every thread and every task waits for, into the log: to see why a worker does not come to rest."""
+    faulthandler.dump_traceback(all_threads=True)
+    for task in asyncio.all_tasks(loop):
+        task.print_stack(file=sys.stderr)
+    sys.stderr.flush()
 
 
 def _held() -> dict[str, int]:
