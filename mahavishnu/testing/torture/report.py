@@ -81,7 +81,7 @@ class Report:
 def announced(round_: Round) -> Iterator[str]:
     """The schedule of a round, before it begins."""
     yield ""
-    yield f"Round {round_.number}: {' and '.join(round_.kinds)}, {round_.seconds:g} s"
+    yield f"Round {round_.number}: {' and '.join(round_.kinds) or 'no faults'}, {round_.seconds:g} s"
     for fault in round_.faults:
         yield f"  {fault}"
 

@@ -1,6 +1,10 @@
 """The kit's own way into a database: it sees a store as it is, and as it was broken by hand."""
 
+import asyncio
+import shutil
 import sqlite3
+from dataclasses import replace
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -25,10 +29,8 @@ CHECKS = (
 )
 
 
-@pytest.fixture
-async def recorded(tmp_path):
-    """The file of a store with one paid execution, which was acknowledged; and what its worker said."""
-    file = tmp_path / "store.db"
+async def record(file):
+    """One paid execution, and a key that its decision claimed. Returns what a worker would have said of it."""
     store = SqlStore(f"sqlite:///{file}", SystemClock())
     await store.open()
     make = Samples(SystemClock())
@@ -45,13 +47,10 @@ async def recorded(tmp_path):
     )
     assert await store.reserve(reservation, [decision, start]) is None
     await store.claim("k", "f", decision.id)
-    await store.charge(
-        Charge(execution_id=start.id, at_us=start.started_at_us, micros=Micros(700), spender=SPENDER), [make.end(start)]
-    )
-    end = await store.execution(start.id)
-    life = Life(worker="w0.1", process_id=store.process_id)
+    end = replace(make.end(start), cost_micros=Micros(700))
+    charge = Charge(execution_id=start.id, at_us=start.started_at_us, micros=end.cost_micros, spender=SPENDER)
+    await store.charge(charge, [end])
     await store.close()
-    assert end is not None
     ack = Ack(
         worker="w0.1",
         at_ns=1,
@@ -61,12 +60,20 @@ async def recorded(tmp_path):
         replayed=False,
         executions=((end.id, end.status.value, end.cost_micros),),
     )
-    with sqlite3.connect(file) as connection:
-        # The sample says what it cost; the charge and the record are to agree.
-        connection.execute("UPDATE executions SET cost_micros = 700")
-    told = (end.id, end.status.value, 700)
-    journal = Journal(acks=[Ack(**{name: getattr(ack, name) for name in ack.__slots__} | {"executions": (told,)})])
-    return file, journal, life
+    return Journal(acks=[ack]), Life(worker="w0.1", process_id=store.process_id)
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory):
+    file = tmp_path_factory.mktemp("recorded") / "store.db"
+    return file, *asyncio.run(record(file))
+
+
+@pytest.fixture
+def recorded(pattern, tmp_path):
+    """The file of a store with one paid execution, which was acknowledged; and what its worker said."""
+    file, journal, life = pattern
+    return Path(shutil.copy(file, tmp_path)), journal, life
 
 
 def broken(recorded, *statements):
@@ -98,7 +105,7 @@ def test_rows_that_were_changed_by_hand_break_the_promises_they_touch(recorded, 
     assert broken(recorded, statement) == names
 
 
-async def test_only_what_came_after_a_position_belongs_to_a_round(recorded):
+def test_only_what_came_after_a_position_belongs_to_a_round(recorded):
     file, _journal, _life = recorded
     with lookout(f"sqlite:///{file}") as looking:
         newest = looking.newest()
