@@ -116,6 +116,9 @@ class _Run:
                 report = await self._play(round_)
                 self._tell(report)
                 reports.append(report)
+                if not report.holds:
+                    # What one round broke must not be found again in the next.
+                    await self._fleet.renew()
             report = await self._end()
             self._tell(report)
             reports.append(report)
@@ -308,7 +311,7 @@ class _Run:
 
     async def _settled(self, since: int, journal: Journal) -> Records:
         """The records as soon as nothing is on its way any more, and after a while as they are."""
-        told = {id_ for ack in journal.acks for id_, _status, _cost in ack.executions}
+        told = {id_ for ack in journal.acks for id_, _status, _cost in ack.ended}
         until = time.monotonic() + SETTLE_S
         while True:
             records = await asyncio.to_thread(self._lookout.read, since)

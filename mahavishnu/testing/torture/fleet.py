@@ -209,6 +209,12 @@ class Fleet:
         await worker.start(self._spec, self.journal)
         return worker
 
+    async def renew(self) -> None:
+        """Kill all workers, and put fresh ones in their places."""
+        await self.kill()
+        fresh = [await self.replace(worker.index) for worker in list(self.workers)]
+        await asyncio.gather(*(worker.hear("ready", START_S) for worker in fresh))
+
     def begin_round(self, journal: Journal) -> None:
         self.journal = journal
         for worker in self.workers:

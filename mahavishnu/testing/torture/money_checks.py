@@ -74,7 +74,7 @@ def _reservations(scene: Scene) -> Iterator[str]:
 
 def _charges(scene: Scene) -> Iterator[str]:
     """What a caller was told that something cost is what was charged for it."""
-    acked = {id_: cost for ack in scene.journal.acks for id_, _status, cost in ack.executions}
+    acked = {id_: cost for ack in scene.journal.acks for id_, _status, cost in ack.ended}
     for id_, cost in acked.items():
         charged = scene.records.charges.get(id_, 0)
         if charged != cost:

@@ -24,7 +24,7 @@ def acknowledged(scene: Scene) -> Verdict:
         "What was acknowledged is in the store once, with the status and the cost that were acknowledged",
         problems,
         reports=len(journal.acks),
-        executions=len({id_ for ack in journal.acks for id_, _status, _cost in ack.executions}),
+        executions=len({id_ for ack in journal.acks for id_, _status, _cost in ack.ended}),
         outcomes=len(journal.outcomes),
     )
 
@@ -32,7 +32,7 @@ def acknowledged(scene: Scene) -> Verdict:
 def _executions(scene: Scene) -> Iterator[str]:
     counts = Counter(row.id for row in scene.records.executions)
     rows = {row.id: row for row in scene.records.executions}
-    told: set[tuple[str, str, int]] = {told for ack in scene.journal.acks for told in ack.executions}
+    told: set[tuple[str, str, int]] = {told for ack in scene.journal.acks for told in ack.ended}
     for id_, status, cost in sorted(told):
         row = rows.get(id_)
         if row is None:

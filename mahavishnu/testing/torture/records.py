@@ -94,7 +94,10 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ack:
-    """A report that a caller was given: each execution with its status and its cost."""
+    """A report that a caller was given: each execution with its status and its cost.
+
+    One that was still running elsewhere when the caller's deadline passed is told as such, and is no promise.
+    """
 
     worker: str
     at_ns: int
@@ -103,6 +106,10 @@ class Ack:
     succeeded: bool
     replayed: bool
     executions: tuple[tuple[str, str, int], ...]
+
+    @property
+    def ended(self) -> tuple[tuple[str, str, int], ...]:
+        return tuple(told for told in self.executions if told[1] != "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,11 @@ def test_a_store_that_was_broken_by_hand_breaks_its_promise(name, part, seen):
     assert any(part in problem for problem in found[name]), found[name]
 
 
+def test_an_execution_that_was_told_as_running_is_no_promise():
+    waiting = replace(ACK, key=None, succeeded=False, executions=(("e2", "running", 0),))
+    assert broken(scene(acks=[ACK, waiting])) == {}
+
+
 @pytest.mark.parametrize(
     ("process_id", "over", "part"),
     [("P0", True, "has ended"), ("P0", False, "idle process"), ("P1", False, "process that is gone")],
