@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mahavishnu.errors import MahavishnuError
+from mahavishnu.storage.address import shown_url
 from mahavishnu.testing.torture.coordinator import ALL, Options, torture
 from mahavishnu.testing.torture.database import lookout
 from mahavishnu.testing.torture.faults import Server
@@ -45,6 +46,8 @@ def _options(given: argparse.Namespace) -> Options:
     server = Server(pid=given.server_pid, stop=given.outage_command, start=given.outage_end_command)
     if bool(server.stop) != bool(server.start):
         raise ValueError("--outage-command and --outage-end-command belong together; give both")
+    if not Path("/proc/self/stat").exists():
+        raise ValueError("it needs Linux: it looks at processes in /proc; run it in a container")
     if given.store.startswith("memory:"):
         raise ValueError("a store in memory belongs to one process; give sqlite:///file.db or a PostgreSQL URL")
     with lookout(given.store) as looking:
@@ -86,8 +89,6 @@ def _kinds(faults: str) -> tuple[Kind, ...]:
 
 def _command(given: argparse.Namespace) -> str:
     """The command that repeats one round, without its seed and its number. A password stays out of it."""
-    from mahavishnu.storage.address import shown_url
-
     words = ["python", "-m", "mahavishnu.testing.torture", "--store", shown_url(given.store)]
     words += ["--processes", str(given.processes), "--round-seconds", f"{given.round_seconds:g}"]
     words += ["--lease-seconds", f"{given.lease_seconds:g}"]

@@ -40,7 +40,7 @@ ALL = tuple(Kind)
 class Options:
     """`rounds` names the faults of each round; without it they are drawn, until `minutes` have passed.
 
-    `repeat` runs only the round of this number. `unit` is how long the faults of one round take.
+    `repeat` runs only the round of this number. `command` is what repeats a round, but for its seed and its number.
     """
 
     store: str
@@ -116,6 +116,8 @@ class _Run:
                 report = await self._play(round_)
                 self._tell(report)
                 reports.append(report)
+                if report.holds and not self._options.keep:
+                    self._fleet.forget()
                 if not report.holds:
                     # What one round broke must not be found again in the next.
                     await self._fleet.renew()

@@ -145,7 +145,7 @@ class WorkerProcess:
             lambda: asyncio.StreamReaderProtocol(reader), pipe
         )
         try:
-            with (self._folder / f"{self.name}.jsonl").open("ab") as file:
+            with (self._folder / f"{self.name}.jsonl").open("ab", buffering=0) as file:
                 async for line in reader:
                     # A line that a kill cut off has no end.
                     if line.endswith(b"\n"):
@@ -205,9 +205,15 @@ class Fleet:
     async def replace(self, index: int) -> WorkerProcess:
         """A fresh process in the place of one that has ended. It may take a while until it is ready."""
         self.gone.append(self.workers[index])
+        self.workers[index].journal = Journal()
         worker = self.workers[index] = self._new(index)
         await worker.start(self._spec, self.journal)
         return worker
+
+    def forget(self) -> None:
+        """Empty the files of what was said: a round that broke nothing leaves nothing to look at."""
+        for file in self._folder.glob("*.jsonl"):
+            os.truncate(file, 0)
 
     async def renew(self) -> None:
         """Kill all workers, and put fresh ones in their places."""
