@@ -22,7 +22,7 @@ OK, BROKEN, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 where every promise held, 1 where one did not, 2 where the kit could not begin, 130 after Ctrl-C."""
+    """0 where every promise held, 1 where one did not, 2 where the kit could not go on, 130 after Ctrl-C."""
     given = _parser().parse_args(arguments)
     try:
         options = _options(given)
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _to_stderr("Interrupted; every process of the kit has ended.")
         return INTERRUPTED
     except (MahavishnuError, RuntimeError, ValueError) as problem:
-        _to_stderr(f"The kit cannot begin: {problem}")
+        _to_stderr(f"The kit cannot go on: {problem}")
         return USAGE
     written = json.dumps(report.shape(), indent=2)
     if given.report:

@@ -43,9 +43,13 @@ class Faults:
     _lifted: Event = field(default_factory=Event)
 
     async def run(self, faults: Sequence[Fault], began_s: float) -> None:
-        async with asyncio.TaskGroup() as group:
-            for fault in faults:
-                group.create_task(self._strike(fault, began_s))
+        """Raises RuntimeError where a fault cannot be done at all: the round would show nothing."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for fault in faults:
+                    group.create_task(self._strike(fault, began_s))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
 
     def lift(self) -> None:
         """Take everything back that may still be on; safe to call at any time, and twice."""

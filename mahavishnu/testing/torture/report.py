@@ -115,7 +115,8 @@ def concluded(report: Report) -> Iterator[str]:
     failed = sum(not each.holds for each in report.rounds)
     yield ""
     if not failed:
-        yield f"All promises held in {len(report.rounds) - 1:,} rounds (seed {report.seed})."
+        played = len(report.rounds) - 1
+        yield f"All promises held in {played:,} round{'' if played == 1 else 's'} (seed {report.seed})."
         return
     yield from wrapped(f"Broken: {', '.join(sorted(report.broken))} (seed {report.seed}).")
     if report.folder:

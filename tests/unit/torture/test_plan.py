@@ -10,8 +10,11 @@ from mahavishnu.errors import MahavishnuError
 from mahavishnu.model import Task
 from mahavishnu.settings import load_settings
 from mahavishnu.testing.clock import BEGAN_US, ManualClock
-from mahavishnu.testing.torture import Kind, Report, RoundReport, SkewedClock, Verdict, round_of
+from mahavishnu.testing.torture import Fault, Kind, Report, RoundReport, SkewedClock, Verdict, round_of
 from mahavishnu.testing.torture.command import USAGE, main
+from mahavishnu.testing.torture.database import Lookout
+from mahavishnu.testing.torture.faults import Faults, Server
+from mahavishnu.testing.torture.fleet import Fleet
 from mahavishnu.testing.torture.plan import kinds_in
 from mahavishnu.testing.torture.report import WIDTH, announced, concluded, told
 from mahavishnu.testing.torture.targets import PLAIN, tables
@@ -118,3 +121,13 @@ def test_a_command_that_cannot_be_meant_is_refused_with_the_mend(arguments, prob
     assert main(arguments) == USAGE
     assert problem in capsys.readouterr().err
     assert "Traceback" not in capsys.readouterr().err
+
+
+async def test_a_fault_that_cannot_be_done_ends_the_run_and_says_why(tmp_path):
+    fleet = Fleet({}, 1, tmp_path)
+    faults = Faults(fleet, looking := Lookout(f"sqlite:///{tmp_path}/s.db"), Server(stop="exit 3", start="true"), print)
+    try:
+        with pytest.raises(RuntimeError, match='"exit 3" ended with 3'):
+            await faults.run([Fault(kind=Kind.OUTAGE, at_s=0, lasts_s=1)], 0.0)
+    finally:
+        looking.close()
