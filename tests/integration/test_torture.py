@@ -48,7 +48,7 @@ async def test_every_promise_holds_while_processes_and_stores_fail(kind, tmp_pat
     assert {verdict.name for verdict in report.rounds[0].verdicts} == PROMISES
     # It was worked hard, and the limit was so small that it did bind.
     assert all(played.counts["executions"] > 20 for played in report.rounds[:2]), written
-    assert "budget-exhausted" in report.rounds[0].answers, written
+    assert sum(played.answers.get("budget-exhausted", 0) for played in report.rounds) > 0, written
 
 
 def workers_of(url):

@@ -27,7 +27,7 @@ from mahavishnu.testing.torture.targets import PAID
 from mahavishnu.testing.torture.verdicts import Verdict
 
 BUDGETS = (("torture", Period.TOTAL), ("torture-hourly", Period.HOUR))
-RUNS_A_SECOND = 3
+RUNS_A_SECOND = 1
 """Paid runs for each worker and second that a round's budget has room for: fewer than the callers ask for."""
 
 IDLE_S = 60.0
