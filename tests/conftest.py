@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mahavishnu.redaction import forget_secrets
 from tests.servers.postgres import Postgres, running_postgres
 
-from mahavishnu.redaction import forget_secrets
+pytest_plugins = ["tests.running.limits"]
+
 
 # A shell that starts something in the background makes it deaf to Ctrl-C, and its children with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
