@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from mahavishnu.redaction import forget_secrets
+from tests.examples import load_profile
 from tests.servers.postgres import Postgres, running_postgres
 
 pytest_plugins = ["tests.running.limits"]
 
+
+load_profile()
 
 # A shell that starts something in the background makes it deaf to Ctrl-C, and its children with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -27,7 +27,7 @@ SERVER_USER = "pgserver"
 START_S = 60
 STOP_S = 60
 # Power is never turned off under a test, and to flush dozens of databases takes minutes.
-OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "listen_addresses=")
+OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses=")
 
 
 class Postgres:

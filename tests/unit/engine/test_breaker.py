@@ -2,12 +2,13 @@
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mahavishnu.engine.breaker import Breaker, BreakerState, Verdict
 from mahavishnu.settings import BreakerSettings
+from tests.examples import examples
 
 RULES = BreakerSettings(consecutive_failures=3, failure_rate=0.5, window=10, open_ms=1000, open_max_ms=8000)
 
@@ -153,7 +154,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreakerMachine = BreakerMachine.TestCase
-TestBreakerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestBreakerMachine.settings = examples(150, stateful_step_count=40)
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mahavishnu.errors import UnknownName
@@ -13,6 +13,7 @@ from mahavishnu.planning.allocation import relaxed, solve, worth
 from mahavishnu.planning.terms import Capacity, Impossible, Offer, Plan, Problem, Promise, Spending, offer
 from mahavishnu.stats.intervals import wilson
 from tests.bench.money import problem, with_budget
+from tests.examples import examples
 
 
 def offers(task_type="t", **by_name):
@@ -188,7 +189,7 @@ def random_problem(rng, types, targets, tightness):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(PROBLEMS)
 def test_every_plan_keeps_its_bounds_and_every_refusal_can_be_mended(asked):
     plan = solve(asked)

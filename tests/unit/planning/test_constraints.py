@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidTask
@@ -13,6 +13,7 @@ from mahavishnu.model import NO_EVIDENCE, Scorecard, Task
 from mahavishnu.planning.constraints import Relaxation, constraints_of, failing, relaxation
 from mahavishnu.stats.evidence import estimate
 from mahavishnu.stats.sketch import bucket_of
+from tests.examples import examples
 
 
 def seen(samples=100, *, rate=0.9, cost_usd=0.002, ms=400.0, quality=0.8, rated=None):
@@ -160,7 +161,7 @@ DEMANDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(DEMANDS, EVIDENCE)
 def test_whoever_a_relaxation_names_is_admitted_by_it(demands, evidence):
     found = failing(task(**demands), evidence)

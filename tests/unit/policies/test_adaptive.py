@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mahavishnu.engine.pool import Pool
@@ -15,6 +15,7 @@ from mahavishnu.model.objective import objective_of
 from mahavishnu.policies.adaptive import Adaptive, from_estimates
 from mahavishnu.stats.columns import FEW, Candidates
 from mahavishnu.stats.intervals import wilson
+from tests.examples import examples
 
 TASK = Task(type="etl", text="x")
 ADAPTIVE = Adaptive()
@@ -324,7 +325,7 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.lists(st.tuples(ODD, ODD, ODD), min_size=1, max_size=6), st.integers(0, 40), st.integers(0, 2**63))
 def test_no_evidence_whatever_breaks_it_and_one_odd_cell_spoils_no_other(cells, more, seed):
     odd = [

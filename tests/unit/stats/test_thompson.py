@@ -6,13 +6,14 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mahavishnu.stats.chances import chances
 from mahavishnu.stats.columns import FEW
 from mahavishnu.stats.draws import beta_draws
 from mahavishnu.stats.thompson import Beliefs
+from tests.examples import examples
 
 
 @dataclass
@@ -165,7 +166,7 @@ def test_chances_are_the_frequencies(case):
     assert found.sum() == pytest.approx(1)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(1, 1e9), st.floats(1, 1e9)), min_size=1, max_size=40),
     st.sampled_from([0.0, 0.01, 0.7, 5.0]),

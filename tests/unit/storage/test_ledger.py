@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from mahavishnu.errors import UnknownName
@@ -17,6 +17,7 @@ from mahavishnu.ports import Charge
 from mahavishnu.storage import Memory, MemoryStore, SqlStore
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.promises.books import check_books, effect, lines
+from tests.examples import examples
 
 LIMIT = Micros(1000)
 SPENDERS = [
@@ -231,9 +232,9 @@ def check_entries(entries, runs):
         assert reserved[id_] == (run.micros if run.live else 0)
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("memory", 300), ("sqlite", 30)])
-def test_after_any_history_balances_are_what_the_entries_say(kind, examples, tmp_path_factory, template):
-    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize(("kind", "number"), [("memory", 300), ("sqlite", 30)])
+def test_after_any_history_balances_are_what_the_entries_say(kind, number, tmp_path_factory, template):
+    @examples(number, suppress_health_check=[HealthCheck.too_slow])
     @given(HISTORY)
     def plays(history):
         async def play_it():
@@ -253,11 +254,11 @@ def test_after_any_history_balances_are_what_the_entries_say(kind, examples, tmp
     plays()
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("memory", 150), ("sqlite", 20)])
-def test_a_limit_that_stands_is_never_exceeded_at_any_entry(kind, examples, tmp_path_factory, template):
+@pytest.mark.parametrize(("kind", "number"), [("memory", 150), ("sqlite", 20)])
+def test_a_limit_that_stands_is_never_exceeded_at_any_entry(kind, number, tmp_path_factory, template):
     only = st.one_of(*(st.tuples(st.just(what), RUN, AMOUNT) for what in ("reserve", "charge")))
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @examples(number, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(only, min_size=10, max_size=60), st.sampled_from(BUDGETS))
     def plays(history, budget):
         async def play_it():

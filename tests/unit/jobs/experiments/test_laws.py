@@ -5,7 +5,7 @@ import json
 from itertools import pairwise
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mahavishnu.errors import ExperimentMoved
@@ -16,6 +16,7 @@ from mahavishnu.jobs.experiments.trials import Trials
 from mahavishnu.model.experiment import FOLLOWING, Guardrail, Measure, Underway
 from mahavishnu.ports import Assigned, Trial
 from mahavishnu.stats.assignment import threshold
+from tests.examples import examples
 from tests.experimenting import HARM, SETTINGS, SUCCESS, Works, experiment
 
 GUARDRAILS = (SUCCESS, Guardrail(measure=Measure.LATENCY, margin=0.1, limit=300.0), Guardrail(measure=Measure.COST))
@@ -89,7 +90,7 @@ def through_json(trials):
     return Trials.resumed(trials.experiment, json.loads(json.dumps(trials.kept())))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 1_200), max_size=6), st.sampled_from([None, 30]))
 def test_kept_and_resumed_at_any_cuts_it_comes_to_the_same_and_stops_at_the_same_place(seed, cuts, units):
     events = history(seed, 400, units)
@@ -110,7 +111,7 @@ def test_kept_and_resumed_at_any_cuts_it_comes_to_the_same_and_stops_at_the_same
     assert trials.reading() == whole.reading()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 1_200), min_size=2, max_size=8))
 def test_how_far_the_ratio_is_behind_the_outcomes_changes_nothing_in_the_end(seed, steps):
     events = history(seed, 300)
@@ -129,7 +130,7 @@ def test_how_far_the_ratio_is_behind_the_outcomes_changes_nothing_in_the_end(see
     assert trials.kept() == whole.kept()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10**6), st.integers(1, 20))
 def test_a_unit_counts_once_however_often_it_comes(seed, units):
     events = history(seed, 200, units)
@@ -161,7 +162,7 @@ MOVES = {
 }
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.sampled_from(sorted(MOVES)), max_size=14))
 def test_it_only_goes_where_it_may_and_never_leaves_an_end_and_the_snapshot_says_the_same(moves):
     asyncio.run(_followed(moves))
