@@ -322,7 +322,8 @@ class Collector:
                 found = True
                 if execution.status is Status.SUCCEEDED:
                     await self._record_late(execution)
-            del self._unchecked[execution.id]
+            # Two may catch up at once.
+            self._unchecked.pop(execution.id, None)
         return found
 
     async def _record_late(self, execution: Execution) -> None:
