@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mahavishnu.errors import RecordUnreadable
 from mahavishnu.model import NO_EVIDENCE, Estimate, Execution, Scorecard, Snapshot
 from mahavishnu.model.snapshot import Key
 from mahavishnu.ports import Evidence, Store
 from mahavishnu.stats.evidence import Tally, estimate
 from mahavishnu.stats.scoring import Scoring
+
+LOOK_BACK = 100
+"""Snapshots that are looked through for one that can be read, where the newest cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +67,32 @@ class EvidenceBook:
         self._presumed: dict[str, Execution] = {}
         """Our own executions that are counted, though nobody knows yet where they stand in the store."""
         self._doubled = False
+        self._unreadable: RecordUnreadable | None = None
         self._reading = asyncio.Lock()
 
     async def load(self) -> int:
         """Start from the newest snapshot; returns how many facts had to be folded on top of it."""
         async with self._reading:
-            return await self._take_up(await self._store.latest())
+            return await self._take_up(await self._newest_readable())
+
+    @property
+    def unreadable(self) -> RecordUnreadable | None:
+        """Why the newest snapshot is not gone by; None where it is, as far as is known here."""
+        return self._unreadable
 
     async def refresh(self) -> int:
-        """Take up what others have published and written since; returns how many facts had to be folded."""
+        """Take up what others have published and written since; returns how many facts had to be folded.
+
+        Where the newest snapshot cannot be read, what is known here goes on being used, and facts are folded onto it.
+        """
         async with self._reading:
-            if self._doubled or await self._store.newest_version() != self._published.version:
-                return await self._take_up(await self._store.latest())
+            version = await self._store.newest_version()
+            if self._doubled:
+                return await self._take_up(await self._newest_readable())
+            if version != self._published.version and (published := await self._newest()) is not None:
+                return await self._take_up(published)
+            if version == self._published.version:
+                self._unreadable = None
             newest = await self._store.newest()
             folded = 0
             async for position, fact in self._store.facts(self._cursor, newest, besides=self._store.process_id):
@@ -107,6 +125,23 @@ class EvidenceBook:
         elif position <= self._own_upto:
             # It came with a snapshot that was published before we had heard where it stands.
             self._doubled = True
+
+    async def _newest(self) -> Snapshot | None:
+        """None where it cannot be read."""
+        try:
+            newest = await self._store.latest()
+        except RecordUnreadable as why:
+            self._unreadable = why
+            return None
+        self._unreadable = None
+        return newest
+
+    async def _newest_readable(self) -> Snapshot:
+        """The newest one that can be read, else the empty one: what came since is folded onto it."""
+        newest = await self._newest()
+        if newest is None:
+            newest = next(iter(await self._store.snapshots(LOOK_BACK)), Snapshot())
+        return newest
 
     async def _take_up(self, published: Snapshot) -> int:
         """Begin anew from a snapshot: every fact since is read, our own among them, up to one position for all."""

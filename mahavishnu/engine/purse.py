@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from mahavishnu.model import (
     Account,
     Balance,
+    Budget,
     Estimate,
     Execution,
     Micros,
@@ -22,6 +23,7 @@ from mahavishnu.model import (
 )
 from mahavishnu.model.money import to_micros, to_usd
 from mahavishnu.model.queued import QueueStatus
+from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.ports import Charge, Clock, Store
 
 log = logging.getLogger("mahavishnu.engine")
@@ -51,6 +53,8 @@ NOT_ASKED = Price(None, ())
 
 
 def fits(balance: Balance, micros: Micros | None) -> bool:
+    if balance.budget.unreadable is not None:
+        return False
     room = balance.room_micros
     return room is None or (micros is not None and micros <= room)
 
@@ -97,6 +101,12 @@ class Purse:
         self._lines: frozenset[str] = frozenset()
         self._hard = False
         self._barring = False
+        self._unreadable: Sequence[Unreadable] = ()
+
+    @property
+    def unreadable(self) -> Sequence[Unreadable]:
+        """The budgets that this version could not read when it read them last."""
+        return self._unreadable
 
     async def refresh(self) -> None:
         """Read every budget as it stands now, and which of them somebody waits for."""
@@ -107,7 +117,12 @@ class Purse:
         else:
             self._lines = frozenset()
         self._balances = balances
-        hard = [each.budget for each in balances if each.budget.hard_micros is not None]
+        self._unreadable = tuple(
+            Unreadable("budget", each.budget.name, each.budget.unreadable)
+            for each in balances
+            if each.budget.unreadable is not None
+        )
+        hard = [each.budget for each in balances if not _is_soft(each.budget)]
         self._hard = bool(hard)
         self._barring = any(each.of_targets or each.on_exhausted is OnExhausted.DEGRADE for each in hard)
 
@@ -143,6 +158,9 @@ class Purse:
         Of budgets that stand against the whole task nothing is said here: the reservation finds out.
         """
         price = self.price(task, target, (target.timeout_ms or self._timeout_ms) / 1000)
+        broken = next((each for each in price.balances if each.budget.unreadable is not None), None)
+        if broken is not None:
+            return no_room(Shortfall(balance=broken)) if broken.budget.of_targets else None
         if price.most is None and price.must_be_known:
             return unknown_worst_case(target, price.balances[0])
         short = price.short()
@@ -187,8 +205,13 @@ def spender_of(task: Task, target: Target) -> Spender:
     return Spender(adapter=target.adapter, target=target.name, task_type=task.type, tags=task.tags)
 
 
+def _is_soft(budget: Budget) -> bool:
+    """Whether it never stands in the way of a run."""
+    return budget.hard_micros is None and budget.unreadable is None
+
+
 def no_room(shortfall: Shortfall) -> str:
-    """A shortfall in words.
+    """A shortfall in words, or why a budget lets nothing through that it covers.
 
     >>> from mahavishnu.model import Budget
     >>> budget = Budget(name="team", hard_micros=Micros(1_000_000))
@@ -197,6 +220,8 @@ def no_room(shortfall: Shortfall) -> str:
     'budget team has $0.01 of $1 left, and a run may cost $0.02'
     """
     balance = shortfall.balance
+    if balance.budget.unreadable is not None:
+        return str(Unreadable("budget", balance.budget.name, balance.budget.unreadable))
     left, hard = to_usd(balance.room_micros or 0), to_usd(balance.budget.hard_micros or 0)
     wanted = to_usd(shortfall.wanted_micros)
     return f"budget {balance.budget.name} has ${left:f} of ${hard:f} left, and a run may cost ${wanted:f}"

@@ -59,6 +59,10 @@ class Queue:
         self._seen, self._look_again_s = lines, now_s + LOOK_EVERY_S
         return True
 
+    def look_again(self) -> None:
+        """What was worth a look has not had it."""
+        self._look_again_s = float("-inf")
+
     async def drain(self, perform: Perform) -> Drained | None:
         """Run what there is room for by now; None where another process is at it.
 
@@ -70,10 +74,13 @@ class Queue:
         ran = expired = 0
         ok = False
         try:
-            async with held(self._store, claim, self._clock):
+            async with held(self._store, claim, self._clock, JOB) as hold:
                 await self._put_back()
                 stuck: set[str] = set()
                 for each in await self._store.queued(QueueStatus.WAITING):
+                    if hold.lost:
+                        # What runs here goes on under its key; what has not begun belongs to the other process.
+                        break
                     if each.expires_at_us <= self._clock.now_us():
                         expired += await self._end(each, QueueStatus.WAITING, QueueStatus.EXPIRED, "it waited too long")
                     elif each.budget not in stuck:

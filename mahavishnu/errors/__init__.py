@@ -40,8 +40,10 @@ from mahavishnu.errors.running import (
     WorkflowError,
 )
 from mahavishnu.errors.store import (
+    JobTakenOver,
     NotDurable,
     NotWritten,
+    RecordUnreadable,
     RepositoryError,
     SnapshotConflict,
     StoreOutdated,
@@ -66,6 +68,7 @@ __all__ = [
     "InvalidOutcome",
     "InvalidTarget",
     "InvalidTask",
+    "JobTakenOver",
     "KeyReused",
     "MahavishnuError",
     "Misconfigured",
@@ -74,6 +77,7 @@ __all__ = [
     "NothingEligible",
     "PluginBroken",
     "PluginMissing",
+    "RecordUnreadable",
     "Refused",
     "RepositoryError",
     "SettingsError",

@@ -95,3 +95,30 @@ class SnapshotConflict(RepositoryError):
 
     def __str__(self) -> str:
         return f"Snapshot {self.version} was published by somebody else first; read the newest one and fold again."
+
+
+@dataclass(eq=False, kw_only=True)
+class JobTakenOver(RepositoryError):
+    """A run of a job that lost its claim: another process runs it now."""
+
+    code: ClassVar[str] = "job-taken-over"
+    job: str
+
+    def __str__(self) -> str:
+        return (
+            f"Another process has taken {self.job} over, because this one could not be heard of in time; "
+            "what this one had begun was stopped, and the other one does it."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class RecordUnreadable(RepositoryError):
+    """One row of the store cannot be read by this version; all others can."""
+
+    code: ClassVar[str] = "record-unreadable"
+    what: str
+    problem: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"The {self.what} cannot be read by this version: {self.problem}; {self.mend}."

@@ -54,7 +54,7 @@ async def run_job(name: str, store: Store, clock: Clock, settings: Settings) -> 
     if run_id is None:
         return JobReport(name=name, did="Skipped: the same job is on its way in another process.", skipped=True)
     try:
-        async with held(store, run_id, clock):
+        async with held(store, run_id, clock, name, interrupting=True):
             report = await run(store, clock, settings)
     except BaseException as why:
         # Whoever ends this process may also be the one who wants to run it again at once.

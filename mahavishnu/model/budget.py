@@ -12,6 +12,9 @@ from mahavishnu.errors import InvalidBudget
 from mahavishnu.model.money import NOTHING, Micros
 from mahavishnu.model.task import NAME
 
+UNREADABLE = "unreadable"
+"""The label of the account of a budget that this version cannot read: nothing can be set aside in it."""
+
 
 class Period(StrEnum):
     HOUR = "hour"
@@ -44,6 +47,8 @@ class Budget:
     """`hard_micros` is never exceeded; at `soft_micros` somebody is told. What is not narrowed down covers everything.
 
     Periods turn at midnight (Mondays, the first of the month) of `zone`. In a queue a task waits `max_age_s` at most.
+    `unreadable` says why this version cannot read it, None where it can. Such a budget refuses what it covers, as far
+    as that could be read, and everything where it could not.
     """
 
     name: str
@@ -57,8 +62,11 @@ class Budget:
     tags: Mapping[str, str] = field(default_factory=dict)
     on_exhausted: OnExhausted = OnExhausted.REJECT
     max_age_s: int = 86_400
+    unreadable: str | None = None
 
     def __post_init__(self) -> None:
+        if self.unreadable is not None:
+            return
         if not NAME.fullmatch(self.name):
             raise self._invalid("its name must be one word of letters, digits and _.:/@-")
         if self.hard_micros is None and self.soft_micros is None:
@@ -92,7 +100,7 @@ class Budget:
 
     def counts_as(self, other: Budget) -> bool:
         """Whether both count the same spending in the same periods; what they do about it may differ."""
-        return self._counted == other._counted
+        return self.unreadable is None and self._counted == other._counted
 
     @property
     def _counted(self) -> tuple[object, ...]:
@@ -106,6 +114,8 @@ class Budget:
         >>> Budget(name="b", hard_micros=1, period=Period.DAY, zone="Asia/Tokyo").label(1_767_196_800_000_000)
         '2026-01-01'
         """
+        if self.unreadable is not None:
+            return UNREADABLE
         local = datetime.fromtimestamp(at_us / 1e6, UTC).astimezone(ZoneInfo(self.zone))
         match self.period:
             case Period.HOUR:
@@ -214,6 +224,8 @@ class Balance:
     @property
     def room_micros(self) -> int | None:
         """What can still be reserved; None where nothing bounds it."""
+        if self.budget.unreadable is not None:
+            return 0
         hard = self.budget.hard_micros
         return None if hard is None else max(hard - self.spent_micros - self.reserved_micros, 0)
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from mahavishnu.model.experiment import ExperimentRun
+from mahavishnu.model.unreadable import Rows
 
 
 class Stage(StrEnum):
@@ -59,7 +60,7 @@ class Experiments(Protocol):
 
     async def experiment(self, name: str) -> ExperimentRun | None: ...
 
-    async def experiments(self) -> Sequence[ExperimentRun]:
+    async def experiments(self) -> Rows[ExperimentRun]:
         """Those created last come first."""
         ...
 

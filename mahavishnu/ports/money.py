@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mahavishnu.model import Balance, Budget, LedgerEntry, Micros, Reservation, Shortfall, Spender
 from mahavishnu.model.queued import QueuedTask, QueueStatus
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.ports.facts import Fact, Settlement
 
 
@@ -50,7 +51,7 @@ class Ledger(Protocol):
         ...
 
     async def balances(self, at_us: int) -> Sequence[Balance]:
-        """Every budget as it stands in its period of that time, by name."""
+        """Every budget as it stands in its period of that time, by name; one that cannot be read is marked as such."""
         ...
 
     def reserve(
@@ -115,7 +116,7 @@ class Queue(Protocol):
         """Idempotent by id."""
         ...
 
-    async def queued(self, status: QueueStatus | None = None, *, last: int | None = None) -> Sequence[QueuedTask]:
+    async def queued(self, status: QueueStatus | None = None, *, last: int | None = None) -> Rows[QueuedTask]:
         """In the order of running; with `last`, only the newest so many."""
         ...
 

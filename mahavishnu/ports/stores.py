@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
 from mahavishnu.model.alert import Alert, Watch
+from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports.experiments import Experiments
 from mahavishnu.ports.facts import Evidence, Fact, Settlement
@@ -152,7 +153,7 @@ class Presence(Protocol):
 
 class Snapshots(Protocol):
     async def latest(self) -> Snapshot:
-        """The newest one; the empty version 0 where none was published."""
+        """The newest one; the empty version 0 where none was published. Raises `RecordUnreadable`."""
         ...
 
     async def newest_version(self) -> int:
@@ -164,10 +165,10 @@ class Snapshots(Protocol):
         ...
 
     async def snapshot(self, version: int) -> Snapshot | None:
-        """An earlier one; None where there is none, or none any more."""
+        """An earlier one; None where there is none, or none any more. Raises `RecordUnreadable`."""
         ...
 
-    async def snapshots(self, last: int) -> Sequence[Snapshot]:
+    async def snapshots(self, last: int) -> Rows[Snapshot]:
         """The newest first."""
         ...
 
@@ -230,7 +231,7 @@ class Jobs(Protocol):
         """Somebody else's run, by now, is left alone."""
         ...
 
-    async def jobs(self) -> Sequence[JobRun]:
+    async def jobs(self) -> Rows[JobRun]:
         """The newest run of each job, by name."""
         ...
 
@@ -295,7 +296,7 @@ class Alerts(Protocol):
         """
         ...
 
-    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Sequence[Alert]:
+    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Rows[Alert]:
         """The newest first."""
         ...
 
@@ -307,7 +308,7 @@ class Alerts(Protocol):
         """It is over, or what it is about is the ordinary now. Resolved stays resolved. Raises `UnknownName`."""
         ...
 
-    async def untold_alerts(self) -> Sequence[Alert]:
+    async def untold_alerts(self) -> Rows[Alert]:
         """Those whose news the webhook has not been told, the oldest first."""
         ...
 
@@ -317,7 +318,7 @@ class Alerts(Protocol):
 class Targets(Protocol):
     """The targets that were added here, and the switches of all of them."""
 
-    async def targets(self) -> Sequence[Target]: ...
+    async def targets(self) -> Rows[Target]: ...
 
     async def add_target(self, target: Target) -> None:
         """Raises `TargetExists`."""
@@ -327,7 +328,7 @@ class Targets(Protocol):
         """Forgets its switch too. Raises `UnknownName`. Its history stays."""
         ...
 
-    async def switches(self) -> Mapping[str, bool]:
+    async def switches(self) -> Switches:
         """Target by target, whether it was switched on or off by hand; absent where nobody did."""
         ...
 
@@ -390,7 +391,11 @@ class Store(
     Experiments,
     Protocol,
 ):
-    """Everything that outlives a process. `RepositoryError` and `InputError` are all that leaves it."""
+    """Everything that outlives a process. `RepositoryError` and `InputError` are all that leaves it.
+
+    A row that this version cannot read is left out of what is read together (`Rows.unreadable` says which), and is
+    raised as `RecordUnreadable` where it is asked for by itself. All other rows are read.
+    """
 
     async def open(self) -> None:
         """Make it ready: raises `StoreUnavailable` or `StoreOutdated`; an empty store is set up."""

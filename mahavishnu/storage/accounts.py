@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mahavishnu.model import Account, Balance, Budget, EntryKind, LedgerEntry, Reservation
+from mahavishnu.model.budget import UNREADABLE
 from mahavishnu.storage.bookkeeping import GONE, Standing, entry_about
 from mahavishnu.storage.ledger_rows import budget_of, entry_row, reservation_of
 from mahavishnu.storage.tables import ledger_entries, reservations
@@ -25,18 +26,23 @@ _MOVE = (
     " SET spent = balances.spent + excluded.spent, reserved = balances.reserved + excluded.reserved"
 )
 _STANDS = "SELECT spent, reserved FROM balances WHERE budget = :budget AND label = :label"
-_BUDGETS = "SELECT body, since, label FROM budgets ORDER BY name"
+_BUDGETS = "SELECT name, body, hard_micros, since, label FROM budgets ORDER BY name"
 _HELD = f"SELECT {', '.join(reservations.c.keys())} FROM reservations WHERE execution_id = :execution"  # noqa: S608
 _FREE = "DELETE FROM reservations WHERE execution_id = :execution"
 
 
 def standings(transaction: Transaction) -> Sequence[Standing]:
     """Every budget as it is now."""
-    return [Standing(budget_of(body), since, label) for body, since, label in transaction.look(_BUDGETS)]
+    return [
+        Standing(budget_of(name, body, hard_micros), since, label)
+        for name, body, hard_micros, since, label in transaction.look(_BUDGETS)
+    ]
 
 
 def take(transaction: Transaction, account: Account, micros: int) -> bool:
-    """Set it aside in this account, if there is room."""
+    """Set it aside in this account, if there is room; there is none in a budget that cannot be read."""
+    if account.label == UNREADABLE:
+        return False
     return transaction.run(_TAKE, {"budget": account.budget, "label": account.label, "micros": micros}) == 1
 
 

@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from mahavishnu.model import Daily, Scorecard, Status, day_of
+from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.stats.evidence import Tally
 from mahavishnu.storage.documents import scorecard_json, scorecard_of
 from mahavishnu.storage.reads import newest_position
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import dailies, executions, marks, outcomes
 from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.unreadable import say_once
 
 Cell = tuple[int, str, str]
 """Day, target and task type, the texts as they stand in the tables."""
@@ -104,6 +106,9 @@ class Days:
         ) in rows:  # fmt: skip
             day = day_of(started_at_us)
             if skips is not None and skips(position, day, decision_id):
+                continue
+            if status not in _STATUS:
+                say_once(Unreadable("execution of decision", decision_id, f'it has the unknown status "{status}"'))
                 continue
             tally = self.tally((day, target, task_type))
             tally.count(

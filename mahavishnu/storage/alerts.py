@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,9 +12,11 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from mahavishnu.errors import UnknownName
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import alerts, watch
 from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.unreadable import read_each, read_one
 from mahavishnu.storage.writer import Work
 
 T = TypeVar("T")
@@ -51,7 +53,7 @@ class SqlAlerts(ABC):
     async def keep_watch(self, before: Watch, after: Watch, alerts: Sequence[Alert]) -> bool:
         return await self._write(partial(_keep_watch, before=before, after=after, found=tuple(alerts)))
 
-    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Sequence[Alert]:
+    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Rows[Alert]:
         return await self._read(partial(_alerts, last=last, unresolved=unresolved))
 
     async def acknowledge_alert(self, alert_id: str, at_us: int) -> Alert:
@@ -62,7 +64,7 @@ class SqlAlerts(ABC):
         change = {"status": AlertStatus.RESOLVED.value, "resolved_at_us": at_us}
         return await self._write(partial(_change, statement=_CHANGE, alert_id=alert_id, change=change))
 
-    async def untold_alerts(self) -> Sequence[Alert]:
+    async def untold_alerts(self) -> Rows[Alert]:
         return await self._read(_untold)
 
     async def alert_told(self, alert_id: str, news: str) -> None:
@@ -91,16 +93,22 @@ def _keep_watch(transaction: Transaction, before: Watch, after: Watch, found: Se
     return True
 
 
-def _alerts(connection: Connection, last: int | None, unresolved: bool) -> list[Alert]:
+def _alerts(connection: Connection, last: int | None, unresolved: bool) -> Rows[Alert]:
     statement = _NEWEST.where(_UNRESOLVED) if unresolved else _NEWEST
     if last is not None:
         statement = statement.limit(max(last, 0))
-    return [_alert_of(row) for row in connection.execute(statement)]
+    return _read(connection.execute(statement))
 
 
-def _untold(connection: Connection) -> list[Alert]:
-    found = [_alert_of(row) for row in connection.execute(_MAYBE_UNTOLD)]
-    return [each for each in reversed(found) if each.untold]
+def _untold(connection: Connection) -> Rows[Alert]:
+    found = _read(connection.execute(_MAYBE_UNTOLD))
+    untold = Rows(alert for alert in reversed(found) if alert.untold)
+    untold.unreadable = found.unreadable
+    return untold
+
+
+def _read(rows: Iterable[Row[Any]]) -> Rows[Alert]:
+    return read_each("alert", rows, lambda row: str(row.id), _alert_of)
 
 
 def _change(transaction: Transaction, statement: Any, alert_id: str, change: Mapping[str, Any]) -> Alert:
@@ -108,7 +116,7 @@ def _change(transaction: Transaction, statement: Any, alert_id: str, change: Map
     rows = transaction.find(_ALERT, {"alert": alert_id})
     if not rows:
         raise unknown_alert(alert_id)
-    return _alert_of(rows[0])
+    return read_one("alert", alert_id, lambda: _alert_of(rows[0]))
 
 
 def _news(alert: Alert) -> dict[str, Any]:

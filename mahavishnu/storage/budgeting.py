@@ -24,7 +24,7 @@ from mahavishnu.storage.transaction import Transaction
 
 SPENT = (EntryKind.CHARGE.value, EntryKind.CORRECT.value)
 
-_BUDGET = select(budgets.c.body).where(budgets.c.name == bindparam("name_"))
+_BUDGET = select(budgets.c.name, budgets.c.body, budgets.c.hard_micros).where(budgets.c.name == bindparam("name_"))
 _REMOVE = delete(budgets).where(budgets.c.name == bindparam("name_"))
 _CHANGE = update(budgets).where(budgets.c.name == bindparam("name_"))
 _PLACE = (
@@ -37,7 +37,7 @@ _PLACE = (
 def set_budget(transaction: Transaction, budget: Budget, now_us: int) -> None:
     found = transaction.find(_BUDGET, {"name_": budget.name})
     row = {"body": budget_json(budget), "hard_micros": budget.hard_micros}
-    if found and budget_of(found[0].body).counts_as(budget):
+    if found and budget_of(*found[0]).counts_as(budget):
         transaction.change(_CHANGE, {"name_": budget.name, **row})
         return
     label = budget.label(now_us)

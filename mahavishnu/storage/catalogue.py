@@ -10,10 +10,12 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from mahavishnu.errors import SnapshotConflict, TargetExists, UnknownName
 from mahavishnu.model import Snapshot, Target
+from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json, target_of
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import snapshots, switches, targets
 from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.unreadable import read_each, read_one, shown
 
 _NEWEST_VERSION = select(func.coalesce(func.max(snapshots.c.version), 0))
 _NEWEST = select(snapshots).order_by(snapshots.c.version.desc()).limit(1)
@@ -35,6 +37,7 @@ def unknown_target(name: str, known: Iterable[str]) -> UnknownName:
 
 
 def latest_snapshot(connection: Connection) -> Snapshot:
+    """Raises RecordUnreadable."""
     row = connection.execute(_NEWEST).first()
     return Snapshot() if row is None else _snapshot_of(row)
 
@@ -44,13 +47,14 @@ def newest_version(connection: Connection) -> int:
 
 
 def snapshot_at(connection: Connection, version: int) -> Snapshot | None:
+    """Raises RecordUnreadable."""
     row = connection.execute(select(snapshots).where(snapshots.c.version == version)).first()
     return None if row is None else _snapshot_of(row)
 
 
-def newest_snapshots(connection: Connection, last: int) -> list[Snapshot]:
+def newest_snapshots(connection: Connection, last: int) -> Rows[Snapshot]:
     newest = select(snapshots).order_by(snapshots.c.version.desc()).limit(max(last, 0))
-    return [_snapshot_of(row) for row in connection.execute(newest)]
+    return read_each("snapshot", connection.execute(newest), lambda row: str(row.version), _read_snapshot)
 
 
 def publish_snapshot(transaction: Transaction, snapshot: Snapshot) -> None:
@@ -68,9 +72,9 @@ def publish_snapshot(transaction: Transaction, snapshot: Snapshot) -> None:
     )
 
 
-def added_targets(connection: Connection) -> list[Target]:
-    found = connection.execute(select(targets.c.body).order_by(targets.c.place))
-    return [target_of(row.body) for row in found]
+def added_targets(connection: Connection) -> Rows[Target]:
+    found = connection.execute(select(targets).order_by(targets.c.place))
+    return read_each("target", found, lambda row: shown(row.name), _target_of)
 
 
 def add_target(transaction: Transaction, target: Target) -> None:
@@ -88,8 +92,14 @@ def remove_target(transaction: Transaction, name: str) -> None:
     transaction.change(_UNSWITCH, {"target_": escaped(name)})
 
 
-def hand_switches(connection: Connection) -> dict[str, bool]:
-    return {unescaped(row.target): bool(row.enabled) for row in connection.execute(select(switches))}
+def hand_switches(connection: Connection) -> Switches:
+    rows = connection.execute(select(switches)).all()
+    read = read_each("switch of target", rows, lambda row: shown(row.target), _switch_of)
+    found = Switches(read)
+    # It may have been switched off: a switch that says nothing does not let it run.
+    found.update({each.name: False for each in read.unreadable})
+    found.unreadable = read.unreadable
+    return found
 
 
 def switch_target(transaction: Transaction, name: str, enabled: bool) -> None:
@@ -97,8 +107,25 @@ def switch_target(transaction: Transaction, name: str, enabled: bool) -> None:
 
 
 def _names(transaction: Transaction) -> list[str]:
-    return [unescaped(row.name) for row in transaction.find(_NAMES)]
+    return [shown(row.name) for row in transaction.find(_NAMES)]
 
 
 def _snapshot_of(row: Row[Any]) -> Snapshot:
+    return read_one("snapshot", str(row.version), lambda: _read_snapshot(row))
+
+
+def _read_snapshot(row: Row[Any]) -> Snapshot:
     return snapshot_of(row.version, row.cursor, row.published_at_us, row.body)
+
+
+def _target_of(row: Row[Any]) -> Target:
+    target = target_of(row.body)
+    if target.name != unescaped(row.name):
+        raise ValueError(f'it calls itself "{target.name}"')
+    return target
+
+
+def _switch_of(row: Row[Any]) -> tuple[str, bool]:
+    if row.enabled not in (0, 1):
+        raise ValueError(f"it stands at {row.enabled!r}, which is neither on (1) nor off (0)")
+    return unescaped(row.target), bool(row.enabled)

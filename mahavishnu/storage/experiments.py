@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, Text, bindparam, exists, insert, sele
 
 from mahavishnu.errors import ExperimentExists
 from mahavishnu.model.experiment import ExperimentRun
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.ports import Assigned, Stage, Trial
 from mahavishnu.storage.experiment_rows import (
     COUNTING,
@@ -28,6 +29,7 @@ from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.stretch import Stretch
 from mahavishnu.storage.tables import assignments, decisions, executions, experiment_units, experiments
 from mahavishnu.storage.transaction import IN_LIST, Transaction
+from mahavishnu.storage.unreadable import read_each, read_one
 from mahavishnu.storage.writer import Work
 
 T = TypeVar("T")
@@ -105,7 +107,7 @@ class SqlExperiments(ABC):
     async def experiment(self, name: str) -> ExperimentRun | None:
         return await self._read(partial(_experiment, name=name))
 
-    async def experiments(self) -> Sequence[ExperimentRun]:
+    async def experiments(self) -> Rows[ExperimentRun]:
         return await self._read(_experiments)
 
     async def move_experiment(
@@ -169,11 +171,11 @@ def _move(
 
 def _experiment(connection: Connection, name: str) -> ExperimentRun | None:
     row = connection.execute(_EXPERIMENT, {"name_": escaped(name)}).first()
-    return None if row is None else run_of(row)
+    return None if row is None else read_one("experiment", name, lambda: run_of(row))
 
 
-def _experiments(connection: Connection) -> list[ExperimentRun]:
-    return [run_of(row) for row in connection.execute(_NEWEST)]
+def _experiments(connection: Connection) -> Rows[ExperimentRun]:
+    return read_each("experiment", connection.execute(_NEWEST), lambda row: str(row.name), run_of)
 
 
 def _trials(connection: Connection, experiment: str, since: int, limit: int) -> tuple[Stretch, Sequence[Any]]:

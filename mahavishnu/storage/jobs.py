@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from typing import Any
 
+from sqlalchemy import Connection, Row, bindparam, select, text, update
+
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.ports import JobRun
 from mahavishnu.storage.presence import Census
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import jobs, processes
 from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.unreadable import read_each, shown
 
 _HELD = (
     select(jobs.c.run_id, jobs.c.ended_at_us, jobs.c.lease_us, jobs.c.beat, processes)
@@ -56,16 +60,20 @@ def finish_job(transaction: Transaction, run_id: str, now_us: int, ok: bool, not
     transaction.change(_FINISH, {**said, "succeeded_at_us": now_us} if ok else said)
 
 
-def newest_jobs(connection: Connection) -> list[JobRun]:
-    return [
-        JobRun(
-            name=unescaped(row.name),
-            run_id=row.run_id,
-            started_at_us=row.started_at_us,
-            ended_at_us=row.ended_at_us,
-            ok=None if row.ok is None else bool(row.ok),
-            note=unescaped(row.note),
-            succeeded_at_us=row.succeeded_at_us,
-        )
-        for row in connection.execute(select(jobs).order_by(jobs.c.name))
-    ]
+def newest_jobs(connection: Connection) -> Rows[JobRun]:
+    rows = connection.execute(select(jobs).order_by(jobs.c.name))
+    return read_each("job", rows, lambda row: shown(row.name), _run_of)
+
+
+def _run_of(row: Row[Any]) -> JobRun:
+    if row.ok not in (None, 0, 1):
+        raise ValueError(f"it ended {row.ok!r}, which is neither well (1) nor badly (0)")
+    return JobRun(
+        name=unescaped(row.name),
+        run_id=row.run_id,
+        started_at_us=row.started_at_us,
+        ended_at_us=row.ended_at_us,
+        ok=None if row.ok is None else bool(row.ok),
+        note=unescaped(row.note),
+        succeeded_at_us=row.succeeded_at_us,
+    )

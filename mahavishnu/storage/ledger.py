@@ -92,7 +92,8 @@ class SqlLedger(ABC):
 
 
 def _balances(connection: Connection, at_us: int) -> list[Balance]:
-    known = [budget_of(body) for body in connection.execute(select(budgets.c.body)).scalars()]
+    rows = connection.execute(select(budgets.c.name, budgets.c.body, budgets.c.hard_micros))
+    known = [budget_of(row.name, row.body, row.hard_micros) for row in rows]
     wanted = {each.name: each.label(at_us) for each in known}
     # More than are wanted, where two budgets use the same labels; far fewer than all that ever were.
     statement = select(balances).where(balances.c.budget.in_(wanted), balances.c.label.in_(set(wanted.values())))

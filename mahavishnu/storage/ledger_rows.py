@@ -11,19 +11,64 @@ from typing import Any
 from mahavishnu.model import Account, Budget, EntryKind, LedgerEntry, Micros, OnExhausted, Period, Reservation, Spender
 from mahavishnu.storage.bookkeeping import entry_id
 from mahavishnu.storage.rows import Row, escaped, escaped_name, unescaped
+from mahavishnu.storage.unreadable import CANNOT_BE_READ, problem_of
+
+_WORDS = ("adapter", "target", "task_type")
 
 
 def budget_json(budget: Budget) -> str:
-    return json.dumps({**asdict(budget), "tags": dict(budget.tags)})
+    found = {**asdict(budget), "tags": dict(budget.tags)}
+    del found["unreadable"]
+    return json.dumps(found)
 
 
 @lru_cache(maxsize=1024)
-def budget_of(body: str) -> Budget:
-    """Cached, because every reservation reads every budget, and hardly any ever changes."""
-    found = json.loads(body)
-    found["period"] = Period(found["period"])
-    found["on_exhausted"] = OnExhausted(found["on_exhausted"])
-    return Budget(**found)
+def budget_of(name: str, body: str, hard_micros: int | None) -> Budget:
+    """A row of `budgets`. One that cannot be read is a budget, too: it refuses what it covers.
+
+    Cached, because every reservation reads every budget, and hardly any ever changes.
+    """
+    try:
+        budget = _budget_of(json.loads(body))
+        if budget.name != name:
+            raise ValueError(f'it calls itself "{budget.name}"')
+        if budget.hard_micros != hard_micros:
+            raise ValueError("its limit stands in it twice, and differently")
+    except CANNOT_BE_READ as error:
+        return _covering(name, body, problem_of(error))
+    return budget
+
+
+def _budget_of(found: Any) -> Budget:
+    if not isinstance(found, dict):
+        raise TypeError("it is not a JSON object")
+    if "unreadable" in found:
+        raise ValueError('it has the unknown field "unreadable"')
+    wholes = (found["hard_micros"], found["soft_micros"], found["max_age_s"])
+    if any(isinstance(each, bool) or not isinstance(each, int | None) for each in wholes):
+        raise TypeError("its limits and its age must be whole numbers")
+    if not all(isinstance(found[each], str | None) for each in _WORDS) or not _are_tags(found["tags"]):
+        raise TypeError("what it covers must be given by texts")
+    return Budget(
+        **{**found, "period": Period(found["period"]), "on_exhausted": OnExhausted(found["on_exhausted"])},
+    )
+
+
+def _covering(name: str, body: str, problem: str) -> Budget:
+    """Of a budget that cannot be read, what it covers: a field that cannot be read narrows nothing down."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        found = {}
+    adapter, target, task_type = (found.get(word) if isinstance(found.get(word), str) else None for word in _WORDS)
+    tags = found["tags"] if _are_tags(found.get("tags")) else {}
+    return Budget(name=name, adapter=adapter, target=target, task_type=task_type, tags=tags, unreadable=problem)
+
+
+def _are_tags(found: object) -> bool:
+    return isinstance(found, dict) and all(isinstance(each, str) for each in found.values())
 
 
 def entry_row(position: int, n: int, entry: LedgerEntry) -> Row:

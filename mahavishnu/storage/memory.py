@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 from os import getpid
 
@@ -17,6 +17,7 @@ from mahavishnu.errors import (
     UnknownName,
 )
 from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Target
+from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
     Claim,
@@ -258,8 +259,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
     async def snapshot(self, version: int) -> Snapshot | None:
         return next((each for each in self._ready().snapshots[1:] if each.version == version), None)
 
-    async def snapshots(self, last: int) -> Sequence[Snapshot]:
-        return self._ready().snapshots[:0:-1][: max(last, 0)]
+    async def snapshots(self, last: int) -> Rows[Snapshot]:
+        return Rows(self._ready().snapshots[:0:-1][: max(last, 0)])
 
     # -- aggregates, jobs and retention --------------------------------------------------------------------------------
 
@@ -298,8 +299,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
     async def finish_job(self, run_id: str, *, ok: bool, note: str) -> None:
         self._ready().jobs.finish(run_id, self._clock.now_us(), ok, note)
 
-    async def jobs(self) -> Sequence[JobRun]:
-        return self._ready().jobs.newest()
+    async def jobs(self) -> Rows[JobRun]:
+        return Rows(self._ready().jobs.newest())
 
     async def retain(self, keeping: Keeping, today: int) -> Kept | None:
         """Nothing to do: all of it goes with the Memory, which holds no more than a process does."""
@@ -307,8 +308,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
         self._ready()
         return None
 
-    async def targets(self) -> Sequence[Target]:
-        return list(self._ready().targets.values())
+    async def targets(self) -> Rows[Target]:
+        return Rows(self._ready().targets.values())
 
     async def add_target(self, target: Target) -> None:
         kept = self._ready()
@@ -323,8 +324,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
         del kept.targets[name]
         kept.switches.pop(name, None)
 
-    async def switches(self) -> Mapping[str, bool]:
-        return dict(self._ready().switches)
+    async def switches(self) -> Switches:
+        return Switches(self._ready().switches)
 
     async def switch_target(self, name: str, enabled: bool) -> None:
         self._ready().switches[name] = enabled

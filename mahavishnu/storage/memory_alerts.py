@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mahavishnu.model.alert import Alert, AlertStatus, Watch
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.storage.alerts import unknown_alert
 
 
@@ -38,10 +39,10 @@ class MemoryAlerts(ABC):
                 kept.alerts[alert.id] = _with_news(found, alert)
         return True
 
-    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Sequence[Alert]:
+    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Rows[Alert]:
         found = [each for each in self._kept_alerts().alerts.values() if not (unresolved and each.resolved)]
         found.sort(key=lambda each: (each.opened_at_us, each.id), reverse=True)
-        return found if last is None else found[: max(last, 0)]
+        return Rows(found if last is None else found[: max(last, 0)])
 
     async def acknowledge_alert(self, alert_id: str, at_us: int) -> Alert:
         found = self._alert(alert_id)
@@ -55,8 +56,8 @@ class MemoryAlerts(ABC):
             found = replace(found, status=AlertStatus.RESOLVED, resolved_at_us=at_us)
         return self._keep(found)
 
-    async def untold_alerts(self) -> Sequence[Alert]:
-        return [each for each in reversed(await self.alerts()) if each.untold]
+    async def untold_alerts(self) -> Rows[Alert]:
+        return Rows(each for each in reversed(await self.alerts()) if each.untold)
 
     async def alert_told(self, alert_id: str, news: str) -> None:
         self._keep(replace(self._alert(alert_id), told=news))

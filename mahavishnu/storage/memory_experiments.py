@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from mahavishnu.errors import ExperimentExists
 from mahavishnu.model import Decision, Execution
 from mahavishnu.model.experiment import Assignment, ExperimentRun
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.ports import Assigned, Evidence, Stage, Trial
 from mahavishnu.storage.experiment_rows import assigned_of, is_trial, trial_of, trial_row
 from mahavishnu.storage.rows import assignment_row
@@ -61,9 +62,9 @@ class MemoryExperiments(ABC):
         found = self._kept_experiments().runs.get(name)
         return None if found is None else _copied(found)
 
-    async def experiments(self) -> Sequence[ExperimentRun]:
+    async def experiments(self) -> Rows[ExperimentRun]:
         found = sorted(self._kept_experiments().runs.values(), key=lambda each: (each.created_at_us, each.name))
-        return [_copied(each) for each in reversed(found)]
+        return Rows(_copied(each) for each in reversed(found))
 
     async def move_experiment(
         self, before: ExperimentRun, after: ExperimentRun, *, heard: Sequence[str] = (), assigned: Sequence[str] = ()

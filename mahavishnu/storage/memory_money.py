@@ -19,6 +19,7 @@ from mahavishnu.model import (
     day_of,
 )
 from mahavishnu.model.queued import QueuedTask, QueueStatus
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.ports import Charge, Clock, Cost, Fact, Settlement
 from mahavishnu.storage.bookkeeping import (
     AFTER_TAKE_OVER,
@@ -297,9 +298,9 @@ class MemoryMoney(ABC):
     async def enqueue(self, queued: QueuedTask) -> None:
         self._kept_money().queue.setdefault(queued.id, _copy(queued))
 
-    async def queued(self, status: QueueStatus | None = None, *, last: int | None = None) -> Sequence[QueuedTask]:
+    async def queued(self, status: QueueStatus | None = None, *, last: int | None = None) -> Rows[QueuedTask]:
         found = [each for _, each in sorted(self._kept_money().queue.items()) if status in (None, each.status)]
-        return found if last is None else found[max(len(found) - max(last, 0), 0) :]
+        return Rows(found if last is None else found[max(len(found) - max(last, 0), 0) :])
 
     async def move_queued(self, id_: str, before: QueueStatus, after: QueuedTask) -> bool:
         queue = self._kept_money().queue

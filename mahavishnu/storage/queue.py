@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from mahavishnu.model.queued import QueuedTask, QueueStatus
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.storage.documents import task_json, task_of
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import queued_tasks
 from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.unreadable import read_each
 from mahavishnu.storage.writer import Work
 
 T = TypeVar("T")
@@ -35,7 +37,7 @@ class SqlQueue(ABC):
     async def enqueue(self, queued: QueuedTask) -> None:
         await self._write(partial(_enqueue, queued=queued))
 
-    async def queued(self, status: QueueStatus | None = None, *, last: int | None = None) -> Sequence[QueuedTask]:
+    async def queued(self, status: QueueStatus | None = None, *, last: int | None = None) -> Rows[QueuedTask]:
         return await self._read(partial(_queued, status=status, last=last))
 
     async def move_queued(self, id_: str, before: QueueStatus, after: QueuedTask) -> bool:
@@ -52,13 +54,14 @@ def _move(transaction: Transaction, id_: str, before: QueueStatus, after: Queued
     return transaction.change(_MOVE, {"id_": escaped(id_), "before": before.value, **change}) == 1
 
 
-def _queued(connection: Connection, status: QueueStatus | None, last: int | None) -> list[QueuedTask]:
+def _queued(connection: Connection, status: QueueStatus | None, last: int | None) -> Rows[QueuedTask]:
     statement = select(queued_tasks).order_by(queued_tasks.c.id.desc())
     if status is not None:
         statement = statement.where(queued_tasks.c.status == status.value)
     if last is not None:
         statement = statement.limit(max(last, 0))
-    return [_queued_of(row) for row in reversed(connection.execute(statement).all())]
+    rows = reversed(connection.execute(statement).all())
+    return read_each("queued task", rows, lambda row: str(row.id), _queued_of)
 
 
 def _row(queued: QueuedTask) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from heapq import merge
 from itertools import groupby, islice
 from typing import Any
@@ -22,6 +23,7 @@ from mahavishnu.storage.tables import (
     outcomes,
     starts,
 )
+from mahavishnu.storage.unreadable import read_or_none
 
 _STARTED = select(starts, announcements.c.run_id).select_from(
     starts.outerjoin(announcements, announcements.c.execution_id == starts.c.id)
@@ -44,17 +46,37 @@ def newest_position(connection: Connection) -> int:
 def evidence(
     connection: Connection, since: int, upto: int, besides: str | None, limit: int
 ) -> list[tuple[int, Evidence]]:
-    """The next pieces of evidence after `since`; fewer than `limit` only where there are no more up to `upto`."""
+    """The next pieces of evidence after `since`; fewer than `limit` only where there are no more up to `upto`.
+
+    A row that this version cannot read counts for nothing: evidence goes on after it.
+    """
+    found: list[tuple[int, Evidence]] = []
+    while len(found) < limit:
+        page, since = _evidence(connection, since, upto, besides, limit - len(found))
+        found += page
+        if since >= upto:
+            break
+    return found
+
+
+def _evidence(
+    connection: Connection, since: int, upto: int, besides: str | None, limit: int
+) -> tuple[list[tuple[int, Evidence]], int]:
+    """What could be read of the next `limit` rows, and up to which position that is."""
     ending = _page(_ENDED, executions, since, upto).limit(limit)
     if besides is not None:
         ending = ending.where(executions.c.process_id != besides)
-    ended = ((row[0], _ended(row)) for row in connection.execute(ending).all())
-    changing = _page(select(outcomes), outcomes, since, upto).where(outcomes.c.target.is_not(None)).limit(limit)
-    revised = (
-        (row[0], change) for row in connection.execute(changing).all() if (change := revision_of(row)) is not None
+    ended: Iterable[tuple[int, Evidence | None]] = (
+        (row[0], read_or_none("execution", row[1], partial(_ended, row))) for row in connection.execute(ending).all()
     )
-    both: Iterable[tuple[int, Evidence]] = merge(ended, revised, key=_position)
-    return list(islice(both, limit))
+    changing = _page(select(outcomes), outcomes, since, upto).where(outcomes.c.target.is_not(None)).limit(limit)
+    revised: Iterable[tuple[int, Evidence | None]] = (
+        (row[0], read_or_none("outcome", row[1], partial(revision_of, row)))
+        for row in connection.execute(changing).all()
+    )
+    rows = list(islice(merge(ended, revised, key=_position), limit))
+    reached = rows[-1][0] if len(rows) == limit else upto
+    return [(position, fact) for position, fact in rows if fact is not None], reached
 
 
 def decision(connection: Connection, decision_id: str) -> Decision | None:

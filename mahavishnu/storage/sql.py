@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mahavishnu.errors import StoreUnavailable, TakenOver, UnknownName
 from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
+from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
     Claim,
@@ -262,7 +263,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
     async def snapshot(self, version: int) -> Snapshot | None:
         return await self._read(partial(catalogue.snapshot_at, version=version))
 
-    async def snapshots(self, last: int) -> Sequence[Snapshot]:
+    async def snapshots(self, last: int) -> Rows[Snapshot]:
         return await self._read(partial(catalogue.newest_snapshots, last=last))
 
     # -- aggregates, jobs and retention --------------------------------------------------------------------------------
@@ -305,13 +306,13 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
         now_us = self._clock.now_us()
         await self._write(partial(jobs.finish_job, run_id=run_id, now_us=now_us, ok=ok, note=note))
 
-    async def jobs(self) -> Sequence[JobRun]:
+    async def jobs(self) -> Rows[JobRun]:
         return await self._read(jobs.newest_jobs)
 
     async def retain(self, keeping: Keeping, today: int) -> Kept | None:
         return await self._lake().retain(keeping, today)
 
-    async def targets(self) -> Sequence[Target]:
+    async def targets(self) -> Rows[Target]:
         return await self._read(catalogue.added_targets)
 
     async def add_target(self, target: Target) -> None:
@@ -320,7 +321,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
     async def remove_target(self, name: str) -> None:
         await self._write(partial(catalogue.remove_target, name=name))
 
-    async def switches(self) -> Mapping[str, bool]:
+    async def switches(self) -> Switches:
         return await self._read(catalogue.hand_switches)
 
     async def switch_target(self, name: str, enabled: bool) -> None:
