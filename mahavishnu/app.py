@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,8 +12,9 @@ from dataclasses import dataclass, field
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.evidence import Stat, stat_of
 from mahavishnu.engine.orchestrator import UnifiedOrchestrator
+from mahavishnu.engine.supervision import said
 from mahavishnu.engine.workflows import WorkflowRunner
-from mahavishnu.errors import Misconfigured, PluginBroken, PluginMissing, UnknownName
+from mahavishnu.errors import Contained, MahavishnuError, Misconfigured, PluginBroken, PluginMissing, UnknownName
 from mahavishnu.jobs.scores import fold, scorecards_of, scoring_of
 from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
 from mahavishnu.ports import Adapter, Clock, Policy, Store
@@ -20,6 +23,8 @@ from mahavishnu.redaction.logs import guard_logs
 from mahavishnu.settings import EvidenceSettings, Settings, load_settings, secrets_of
 from mahavishnu.storage import open_store
 from mahavishnu.storage.spool import spool_of
+
+log = logging.getLogger("mahavishnu.engine")
 
 LONG_TAIL = 5_000
 """Facts after the newest snapshot from which on opening publishes a new one, for the next start to begin from."""
@@ -83,8 +88,8 @@ async def open_app(
         wanted = {"local", *adapters, *settings.adapters}
         wanted |= {target.adapter for target in (*settings.targets.values(), *await store.targets())}
         loaded, absent = _load_adapters(settings, sorted(wanted))
-        for adapter in loaded.values():
-            stack.push_async_callback(adapter.close)
+        for name, adapter in loaded.items():
+            stack.push_async_callback(_closed, name, adapter)
         policies = _load_policies(settings)
         orchestrator = UnifiedOrchestrator(store, loaded, absent, policies, scoring_of(settings), clock, settings)
         orchestrator.collector.spool_into(spool_of(settings.store.url, store.process_id, settings.store.spool))
@@ -99,11 +104,30 @@ def _load_adapters(settings: Settings, names: Sequence[str]) -> tuple[dict[str, 
     loaded: dict[str, Adapter] = {}
     absent: dict[str, str] = {}
     for name in names:
-        try:
+        crash = Contained()
+        with crash:
             loaded[name] = make(load_adapter(name), settings.adapters.get(name, {}), where=f"[adapters.{name}]")
-        except (PluginMissing, PluginBroken, UnknownName, Misconfigured) as why:
-            absent[name] = str(why)
+            continue
+        match crash.failure:
+            case PluginMissing() | PluginBroken() | UnknownName() | Misconfigured():
+                absent[name] = str(crash.failure)
+            case MahavishnuError():
+                raise crash.failure
+            case _:
+                absent[name] = str(PluginBroken(plugin=name, problem=said(crash.failure)))
     return loaded, absent
+
+
+async def _closed(name: str, adapter: Adapter) -> None:
+    """Close an adapter; what it raises is logged, and keeps nothing else from being closed."""
+    crash = Contained()
+    with crash:
+        await adapter.close()
+        return
+    closing = asyncio.current_task()
+    if isinstance(crash.failure, asyncio.CancelledError) and closing is not None and closing.cancelling():
+        raise crash.failure
+    log.error("adapter %s could not be closed: %s", name, said(crash.failure))
 
 
 def _load_policies(settings: Settings) -> dict[str, Policy]:

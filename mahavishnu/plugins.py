@@ -115,7 +115,9 @@ def _load(kind: str, name: str, available: Mapping[str, EntryPoint]) -> Any:
         loaded = entry.load()
     except ModuleNotFoundError as problem:
         raise _absent(entry, problem) from problem
-    except (Exception, SystemExit) as problem:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:
         raise _broken(entry, f"{type(problem).__name__}: {problem}") from problem
     if not callable(loaded):
         raise _broken(entry, f"{entry.value} is {type(loaded).__name__} and cannot be called")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mahavishnu.engine.roster import Roster
-from mahavishnu.errors import UnknownName
+from mahavishnu.engine.supervision import said
+from mahavishnu.errors import AdapterError, Contained, Crashed, UnknownName
 from mahavishnu.model import Execution, Status
 from mahavishnu.ports import ExecutionQuery, RunRef, Store
 
@@ -36,7 +39,10 @@ class Elsewhere:
         if execution.status not in (Status.RUNNING, Status.LOST):
             return Whereabouts(execution, execution.status)
         run = self._run(execution)
-        return Whereabouts(execution, await self._roster.adapter(run.target).status(run))
+        now = await _asked(self._roster.adapter(run.target).status, run)
+        if not isinstance(now, Status | None):
+            raise Crashed(f"its adapter says that it is {now!r:.80}, which is no Status")
+        return Whereabouts(execution, now)
 
     async def cancel(self, decision_id: str) -> bool:
         """Tell every run of a decision that has not ended to stop; whether there was one that could be told."""
@@ -47,9 +53,21 @@ class Elsewhere:
         for execution in executions:
             if execution.status in (Status.RUNNING, Status.LOST):
                 run = self._run(execution)
-                told = await self._roster.adapter(run.target).cancel(run) or told
+                told = bool(await _asked(self._roster.adapter(run.target).cancel, run)) or told
         return told
 
     def _run(self, execution: Execution) -> RunRef:
         target = self._roster.target(execution.target)
         return RunRef(target=target, execution_id=execution.id, run_id=execution.run_id)
+
+
+async def _asked(ask: Callable[[RunRef], Awaitable[object]], run: RunRef) -> object:
+    """What an adapter answers. Whatever it raises leaves here as an AdapterError, except that we are cancelled."""
+    crash = Contained()
+    with crash:
+        return await ask(run)
+    asking = asyncio.current_task()
+    cancelled = isinstance(crash.failure, asyncio.CancelledError) and asking is not None and asking.cancelling()
+    if cancelled or isinstance(crash.failure, AdapterError):
+        raise crash.failure
+    raise Crashed(f"its adapter could not be asked: {said(crash.failure)}") from crash.failure

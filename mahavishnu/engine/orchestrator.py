@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,16 +20,15 @@ from mahavishnu.engine.roster import Roster, Standing
 from mahavishnu.engine.run import Run
 from mahavishnu.engine.runs import Runner
 from mahavishnu.engine.streams import Stream
-from mahavishnu.errors import InputError, InvalidTask, RepositoryError, TaskCancelled
+from mahavishnu.engine.upkeep import Upkeep
+from mahavishnu.errors import InputError, InvalidTask, TaskCancelled
 from mahavishnu.model import Chunk, Decision, Outcome, Report, Target, Task
+from mahavishnu.model.loop import LoopReport, Readiness
 from mahavishnu.model.queued import QueuedTask
+from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.settings import Settings
 from mahavishnu.stats.scoring import Scoring
-
-log = logging.getLogger("mahavishnu.engine")
-
-REAP_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +88,27 @@ class UnifiedOrchestrator:
         self._keys = KeyKeeper(store, self._collector, clock)
         self._elsewhere = Elsewhere(store, self._roster)
         self._running: dict[str, Run] = {}
-        self._keeping_up: asyncio.Task[None] | None = None
-        self._draining: asyncio.Task[None] | None = None
+        self._upkeep = Upkeep(
+            store,
+            self._collector,
+            self._book,
+            self._roster,
+            self._purse,
+            self._queue,
+            self.drain_queue,
+            clock,
+            settings.routing.refresh_s,
+        )
         self.tail = 0
         """How many facts had to be folded on top of the newest snapshot when this was opened."""
 
     async def __aenter__(self) -> UnifiedOrchestrator:
-        # What a dead process had finished is written before what it left running is given up as lost.
-        await self._collector.catch_up()
-        await self._store.reap()
-        self.tail = await self._book.load()
-        await self._roster.refresh()
-        await self._purse.refresh()
-        self._keeping_up = asyncio.create_task(self._keep_up(), name="mahavishnu keeps up")
+        self.tail = await self._upkeep.begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop cleanly: what is still running is cancelled, and recorded as that."""
-        for each in (self._keeping_up, self._draining):
-            if each is not None:
-                each.cancel()
-                await asyncio.wait({each})
+        await self._upkeep.stop()
         for run in list(self._running.values()):
             _cancel(run)
         await asyncio.gather(*(run.over.wait() for run in list(self._running.values())))
@@ -285,6 +283,21 @@ class UnifiedOrchestrator:
     async def switch_target(self, name: str, *, enabled: bool) -> None:
         await self._roster.switch(name, enabled=enabled)
 
+    def unreadable(self) -> Sequence[Unreadable]:
+        """The targets, switches, budgets and waiting tasks that this version could not read when it read them last."""
+        return (*self._roster.unreadable, *self._purse.unreadable)
+
+    # -- how it is itself ----------------------------------------------------------------------------------------------
+
+    def loops(self) -> Sequence[LoopReport]:
+        """Every part of what goes on in the background, and how it stands."""
+        return self._upkeep.reports()
+
+    @property
+    def ready(self) -> Readiness:
+        """False, with the reasons, while any part of that is stale: what it keeps up to date may be old by now."""
+        return self._upkeep.readiness()
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def check(self, task: Task) -> None:
@@ -348,33 +361,6 @@ class UnifiedOrchestrator:
         finally:
             del self._running[run.decision_id]
             run.over.set()
-
-    async def _keep_up(self) -> None:
-        """Fold what other processes learn, follow what is switched, and look after those that died."""
-        reaped_s = self._clock.monotonic_s()
-        while True:
-            await asyncio.sleep(self._settings.routing.refresh_s)
-            try:
-                up = await self._collector.catch_up()
-                if up:
-                    await self._book.refresh()
-                    await self._roster.refresh()
-                    await self._purse.refresh()
-                if up and self._clock.monotonic_s() - reaped_s >= REAP_EVERY_S:
-                    reaped_s = self._clock.monotonic_s()
-                    await self._store.reap()
-            except RepositoryError as trouble:
-                # Routing goes on with what is known; the next round tries again.
-                log.warning("keeping up failed: %s", trouble)
-            await self._roster.recheck()
-            if (self._draining is None or self._draining.done()) and self._queue.worth_a_look(self._purse.lines):
-                self._draining = asyncio.create_task(self._drain(), name="mahavishnu drains its queue")
-
-    async def _drain(self) -> None:
-        try:
-            await self.drain_queue()
-        except RepositoryError as trouble:
-            log.warning("the queue was not drained: %s", trouble)
 
 
 def _cancel(run: Run) -> None:

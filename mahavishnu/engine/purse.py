@@ -105,7 +105,7 @@ class Purse:
 
     @property
     def unreadable(self) -> Sequence[Unreadable]:
-        """The budgets that this version could not read when it read them last."""
+        """The budgets, and the tasks that wait for one, that this version could not read when it read them last."""
         return self._unreadable
 
     async def refresh(self) -> None:
@@ -114,13 +114,18 @@ class Purse:
         if any(each.budget.on_exhausted is OnExhausted.QUEUE for each in balances):
             waiting = await self._store.queued(QueueStatus.WAITING)
             self._lines = frozenset(each.budget for each in waiting)
+            left_out = waiting.unreadable
         else:
             self._lines = frozenset()
+            left_out = ()
         self._balances = balances
-        self._unreadable = tuple(
-            Unreadable("budget", each.budget.name, each.budget.unreadable)
-            for each in balances
-            if each.budget.unreadable is not None
+        self._unreadable = (
+            *left_out,
+            *(
+                Unreadable("budget", each.budget.name, each.budget.unreadable)
+                for each in balances
+                if each.budget.unreadable is not None
+            ),
         )
         hard = [each.budget for each in balances if not _is_soft(each.budget)]
         self._hard = bool(hard)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mahavishnu.errors import MahavishnuError, RepositoryError, TaskQueued
 from mahavishnu.model import Balance, Report, Task
 from mahavishnu.model.queued import QueuedTask, QueueStatus
+from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.ports import Clock, Store
 from mahavishnu.storage.holding import LEASE_S, held
 
@@ -36,6 +37,8 @@ class Queue:
         self._clock = clock
         self._seen: Sequence[Balance] = ()
         self._look_again_s = 0.0
+        self.unreadable: Sequence[Unreadable] = ()
+        """The tasks that waited when this was drained last, and that this version cannot read."""
 
     async def keep(self, task: Task, policy: str | None, balance: Balance) -> QueuedTask:
         now_us = self._clock.now_us()
@@ -77,7 +80,9 @@ class Queue:
             async with held(self._store, claim, self._clock, JOB) as hold:
                 await self._put_back()
                 stuck: set[str] = set()
-                for each in await self._store.queued(QueueStatus.WAITING):
+                queued = await self._store.queued(QueueStatus.WAITING)
+                self.unreadable = queued.unreadable
+                for each in queued:
                     if hold.lost:
                         # What runs here goes on under its key; what has not begun belongs to the other process.
                         break

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from mahavishnu.engine.breaker import Breaker, BreakerState, Permit, Verdict
 from mahavishnu.engine.places import Places
-from mahavishnu.errors import InvalidTarget, Misconfigured, TargetExists, TargetIsConfigured, UnknownName
+from mahavishnu.engine.supervision import said
+from mahavishnu.errors import Contained, InvalidTarget, Misconfigured, TargetExists, TargetIsConfigured, UnknownName
 from mahavishnu.model import ANY, HEALTHY, CostModel, Health, HealthStatus, Target
+from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.ports import Adapter, Clock, Priced, Store
 from mahavishnu.settings import BreakerSettings
 
@@ -19,6 +21,8 @@ HEALTH_LASTS_S = 15.0
 
 MOST_TYPES = 1_000
 """Task types whose takers are remembered at once."""
+
+LOCAL_ONLY: Mapping[str, CostModel] = {"local": CostModel()}
 
 CONFIGURATION = "configuration"
 ADAPTER = "adapter"
@@ -37,12 +41,25 @@ class Standing:
 
 
 @dataclass(slots=True)
+class _Adapter:
+    """What an adapter said of itself last, and what went wrong with that; every reason is a sentence."""
+
+    targets: Sequence[Target] = ()
+    prices: Mapping[str, CostModel] = field(default_factory=lambda: LOCAL_ONLY)
+    no_targets: str | None = None
+    no_prices: str | None = None
+    no_support: str | None = None
+
+
+@dataclass(slots=True)
 class _Entry:
     target: Target
     source: str
     enabled: bool
     breaker: Breaker
     places: Places
+    aside: str | None = None
+    """Why it must not run, whatever its health check says."""
     health: Health | None = None
     checked_at_s: float = float("-inf")
 
@@ -69,6 +86,8 @@ class Roster:
         self._clock = clock
         self._rules = rules
         self._entries: dict[str, _Entry] = {}
+        self._known = {name: _Adapter() for name in adapters}
+        self._unreadable: Sequence[Unreadable] = ()
         self._changed = asyncio.Event()
         self._taking: dict[str, list[Target]] = {}
         self.version = 0
@@ -77,12 +96,19 @@ class Roster:
     # -- who there is --------------------------------------------------------------------------------------------------
 
     async def refresh(self) -> None:
-        """Read what was added, removed and switched, here or by other processes."""
+        """Read what was added, removed and switched, here or by other processes.
+
+        An adapter that raises keeps no other from being heard: what it named before stands aside until it works again.
+        """
         added, switches = await self._store.targets(), await self._store.switches()
+        self._unreadable = (*added.unreadable, *switches.unreadable)
+        for name, adapter in self._adapters.items():
+            self._ask_for_targets(name, adapter)
+            self._ask_for_prices(name, adapter)
         found: dict[str, tuple[Target, str]] = {}
         for source, targets in (
             (CONFIGURATION, self._configured.values()),
-            (ADAPTER, [each for adapter in self._adapters.values() for each in adapter.targets()]),
+            (ADAPTER, [target for known in self._known.values() for target in known.targets]),
             (STORE, added),
         ):
             for target in targets:
@@ -94,15 +120,28 @@ class Roster:
             if entry is None or replace(entry.target, place=place) != placed:
                 entry = _Entry(placed, source, target.enabled, Breaker(self._rules), Places(target.max_concurrent))
             enabled = switches.get(name, target.enabled)
-            if entry.target != placed or entry.enabled is not enabled or name not in self._entries:
+            aside = self._why_aside(target, source)
+            before = (entry.target, entry.enabled, entry.aside)
+            if before != (placed, enabled, aside) or name not in self._entries:
                 self.version += 1
-                entry.target, entry.enabled = placed, enabled
+                entry.target, entry.enabled, entry.aside = placed, enabled, aside
             entry.source = source
             fresh[name] = entry
         if len(fresh) != len(self._entries) or any(fresh.get(name) is not each for name, each in self._entries.items()):
             self.version += 1
         self._entries = fresh
         self._taking.clear()
+
+    @property
+    def unreadable(self) -> Sequence[Unreadable]:
+        """The targets and switches of the store that this version cannot read."""
+        return self._unreadable
+
+    def complaints(self) -> Sequence[str]:
+        """What is wrong with what adapters say of themselves."""
+        reasons = [why for known in self._known.values() for why in (known.no_targets, known.no_prices)]
+        reasons += [known.no_support for known in self._known.values()]
+        return [why for why in reasons if why is not None]
 
     def taking(self, task_type: str) -> Sequence[Target]:
         found = self._taking.get(task_type)
@@ -138,7 +177,15 @@ class Roster:
     def capable(self, target: Target, wanted: frozenset[str]) -> frozenset[str]:
         """Of the wanted capabilities, those that the target's adapter has for all its targets."""
         adapter = self._adapters.get(target.adapter)
-        return frozenset(word for word in wanted if adapter is not None and adapter.supports(word))
+        if adapter is None:
+            return frozenset()
+        known, crash = self._known[target.adapter], Contained()
+        with crash:
+            able = frozenset(word for word in wanted if adapter.supports(word))
+            known.no_support = None
+            return able
+        known.no_support = f"adapter {target.adapter} does not say what it supports: {said(crash.failure)}"
+        return frozenset()
 
     # -- changing it ---------------------------------------------------------------------------------------------------
 
@@ -150,10 +197,17 @@ class Roster:
             near = _nearest(target.adapter, self._adapters)
             raise UnknownName(kind="adapter", name=target.adapter, nearest=near, see="mahavishnu doctor")
         self._check_deployment(target)
+        if any(row.kind == "target" and row.name == target.name for row in self._unreadable):
+            raise TargetExists(target=target.name, where=STORE)
         await self._store.add_target(target)
         await self.refresh()
 
     async def remove(self, name: str) -> None:
+        """One that cannot be read can be removed all the same."""
+        if name not in self._entries and any(row.kind == "target" and row.name == name for row in self._unreadable):
+            await self._store.remove_target(name)
+            await self.refresh()
+            return
         entry = self._entry(name)
         if entry.source == CONFIGURATION:
             raise TargetIsConfigured(target=name, where="the configuration file")
@@ -194,7 +248,7 @@ class Roster:
         return self._entries[name].places
 
     def health(self, name: str) -> Health:
-        return self._entries[name].health or HEALTHY
+        return _health(self._entries[name])
 
     async def check(self, targets: Sequence[Target] | None = None, *, fresh: bool = False) -> None:
         """Ask how the targets are: those that were never asked or (`fresh`) all of them."""
@@ -220,22 +274,64 @@ class Roster:
         adapter = self._adapters.get(target.adapter)
         if adapter is None:
             return Health(HealthStatus.MISCONFIGURED, self._why_absent(target))
-        try:
+        crash = Contained()
+        with crash:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return await adapter.health(target)
-        except TimeoutError:
+                answer: object = await adapter.health(target)
+            if not isinstance(answer, Health):
+                raise TypeError(f"it answered with {type(answer).__name__} and not with Health")
+            return answer
+        asking = asyncio.current_task()
+        if isinstance(crash.failure, asyncio.CancelledError) and asking is not None and asking.cancelling():
+            raise crash.failure
+        if isinstance(crash.failure, TimeoutError):
             return Health(HealthStatus.UNREACHABLE, f"did not say how it is within {HEALTH_TIMEOUT_S:.0f} s")
-        except Exception as crash:
-            return Health(HealthStatus.UNREACHABLE, f"its health check crashed: {type(crash).__name__}: {crash}")
+        return Health(HealthStatus.UNREACHABLE, f"its health check crashed: {said(crash.failure)}")
+
+    def _ask_for_targets(self, name: str, adapter: Adapter) -> None:
+        known, crash = self._known[name], Contained()
+        with crash:
+            targets = list(adapter.targets())
+            for target in targets:
+                if not isinstance(target, Target):
+                    raise TypeError(f"it named {type(target).__name__} and not a Target")
+            known.targets, known.no_targets = targets, None
+            return
+        known.no_targets = f"adapter {name} does not say which targets it has: {said(crash.failure)}"
+
+    def _ask_for_prices(self, name: str, adapter: Adapter) -> None:
+        known, crash = self._known[name], Contained()
+        with crash:
+            prices = dict(adapter.prices) if isinstance(adapter, Priced) else LOCAL_ONLY
+            for rates in prices.values():
+                if not isinstance(rates, CostModel):
+                    raise TypeError(f"it named {type(rates).__name__} and not a CostModel")
+            known.prices, known.no_prices = prices, None
+            return
+        known.no_prices = f"adapter {name} does not say what its targets cost: {said(crash.failure)}"
+
+    def _why_aside(self, target: Target, source: str) -> str | None:
+        """Why it must not run: it may be gone, or nothing says what it costs."""
+        known = self._known.get(target.adapter)
+        if known is None:
+            return None
+        return (known.no_targets if source == ADAPTER else None) or (
+            known.no_prices if target.cost_model == CostModel() else None
+        )
 
     def _price(self, target: Target) -> CostModel:
         """The target's own rates, else what its adapter's engine usually costs where it is deployed."""
         if target.cost_model != CostModel():
             return target.cost_model
-        return _prices(self._adapters.get(target.adapter)).get(target.deployment, target.cost_model)
+        known = self._known.get(target.adapter)
+        return (LOCAL_ONLY if known is None else known.prices).get(target.deployment, target.cost_model)
 
     def _check_deployment(self, target: Target) -> None:
-        prices = _prices(self._adapters[target.adapter])
+        self._ask_for_prices(target.adapter, self._adapters[target.adapter])
+        known_of = self._known[target.adapter]
+        if known_of.no_prices is not None:
+            raise InvalidTarget(target=target.name, field="adapter", problem=f"cannot be priced: {known_of.no_prices}")
+        prices = known_of.prices
         if target.deployment not in prices:
             known = ", ".join(sorted(prices))
             problem = f'"{target.deployment}" has no price at {target.adapter}; it knows {known}'
@@ -247,20 +343,25 @@ class Roster:
     def standings(self) -> Sequence[Standing]:
         now = self._clock.monotonic_s()
         return [
-            Standing(each.target, each.enabled, each.source, each.health or HEALTHY, each.breaker.state(now))
+            Standing(each.target, each.enabled, each.source, _health(each), each.breaker.state(now))
             for each in self._entries.values()
         ]
 
     def _entry(self, name: str) -> _Entry:
         entry = self._entries.get(name)
         if entry is None:
+            for row in self._unreadable:
+                if row.kind == "target" and row.name == name:
+                    raise InvalidTarget(target=name, field="row", problem=f"cannot be read: {row.problem}; {row.mend}")
             near = _nearest(name, self._entries)
             raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
         return entry
 
 
-def _prices(adapter: object) -> Mapping[str, CostModel]:
-    return adapter.prices if isinstance(adapter, Priced) else {"local": CostModel()}
+def _health(entry: _Entry) -> Health:
+    if entry.aside is not None:
+        return Health(HealthStatus.MISCONFIGURED, entry.aside)
+    return entry.health or HEALTHY
 
 
 def _nearest(word: str, known: Mapping[str, object] | set[str]) -> str | None:

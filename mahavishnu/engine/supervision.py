@@ -17,6 +17,14 @@ log = logging.getLogger("mahavishnu.engine")
 Work = Callable[[], Awaitable[Sequence[str]]]
 """One turn of a part. It returns sentences about what it had to leave out: the turn is completed all the same."""
 
+
+class Waits(Exception):
+    """A turn that could not be taken for a reason that is known and logged elsewhere, such as a store that is away.
+
+    It is no failure, but no completed round either.
+    """
+
+
 PATIENCE_S = 5.0
 """The shortest time without a completed round after which a part is stale, however short its period is."""
 
@@ -61,7 +69,8 @@ class Part:
     (Brooker, "Exponential backoff and jitter", 2015.)
 
     `may_take_s` is how long a turn may be under way on top of the time without one: a part whose turns run tasks is
-    not stale while it runs them.
+    not stale while it runs them. `every_s` is how long it rests after a completed turn, where that is longer than the
+    period of its loop.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class Part:
         clock: Clock,
         period_s: float,
         *,
+        every_s: float = 0.0,
         may_take_s: float = 0.0,
         rng: Random | None = None,
     ) -> None:
@@ -79,11 +89,13 @@ class Part:
         self._clock = clock
         self._period_s = period_s
         self._patience_s = max(PERIODS * period_s, PATIENCE_S)
+        self._every_s = every_s
         self._may_take_s = may_take_s
         self._rng = rng or Random()
         self._sayings = Sayings(clock)
         self._under_way = False
         self._in_a_row = 0
+        self._waiting: str | None = None
         self._due_s = float("-inf")
         self._ok_s = clock.monotonic_s()
         self._ok_us: int | None = None
@@ -99,7 +111,7 @@ class Part:
         """Do the work once. What it raises leaves here; `failed` is to hear of it."""
         self._under_way = True
         try:
-            self._completed(await self._work())
+            self.completed(await self._work())
         finally:
             self._under_way = False
 
@@ -132,8 +144,12 @@ class Part:
 
     def complaint(self) -> str:
         """Why it is not up to date, as a reason for not being ready."""
-        why = f": {self._last_failure}" if self._last_failure and self._in_a_row else ""
+        known = self._waiting or (self._last_failure if self._in_a_row else None)
+        why = f": {known}" if known else ""
         return f"{self.name} has not completed a round for {self._age_s():.0f} s{why}"
+
+    def waits(self, why: str) -> None:
+        self._waiting = why
 
     def interrupted(self, why: str) -> None:
         """Its loop was interrupted, which is no failure of its own."""
@@ -142,10 +158,11 @@ class Part:
     def _age_s(self) -> float:
         return self._clock.monotonic_s() - self._ok_s
 
-    def _completed(self, left_out: Sequence[str]) -> None:
+    def completed(self, left_out: Sequence[str]) -> None:
         if self._in_a_row:
             log.warning("%s works again after %s failures", self.name, self._in_a_row)
-        self._in_a_row, self._due_s = 0, float("-inf")
+        self._in_a_row, self._waiting = 0, None
+        self._due_s = self._clock.monotonic_s() + self._every_s
         self._ok_s, self._ok_us = self._clock.monotonic_s(), self._clock.now_us()
         for sentence in left_out:
             self._record(sentence)
@@ -220,6 +237,8 @@ class Loop:
                 try:
                     if part.due:
                         await part.turn()
+                except Waits as why:
+                    part.waits(str(why))
                 except BaseException as failure:
                     if not self._outlives(failure):
                         raise

@@ -80,7 +80,7 @@ class _Holding:
                 if not isinstance(trouble, Exception):
                     raise
                 # Asked again before the lease is over: what is wrong may pass.
-                log.error("job %s could not be held on to, and is asked for again: %r", self._job, trouble)
+                log.warning("job %s could not be held on to, and is asked for again: %r", self._job, trouble)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         failure = None if task.cancelled() else task.exception()
