@@ -15,8 +15,10 @@ from mahavishnu.model import DAY_US, Balance, Status
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
 from mahavishnu.model.money import to_usd
+from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.ports import Clock, ExecutionQuery, Store
 from mahavishnu.settings import AlertSettings
+from mahavishnu.storage.unreadable import problem_of
 
 log = logging.getLogger("mahavishnu.alerts")
 
@@ -32,12 +34,15 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one check found. `untold` says why the webhook was not told, where it was to be."""
+    """What one check found. `untold` says why the webhook was not told, where it was to be; `left_out` are sentences
+    about rows that this version cannot read.
+    """
 
     facts: int
     opened: Sequence[Alert] = ()
     closed: Sequence[Alert] = ()
     untold: str | None = None
+    left_out: Sequence[str] = ()
 
 
 async def check(
@@ -64,16 +69,26 @@ async def check(
         if step.facts < AT_ONCE:
             break
     _log(opened, closed)
+    for sentence in step.left_out:
+        log.error("%s", sentence)
     untold = await _tell(store, settings, environ if environ is not None else os.environ, transport)
-    return Checked(facts, opened, closed, untold)
+    return Checked(facts, opened, closed, untold, step.left_out)
 
 
 async def _step(store: Store, clock: Clock, settings: AlertSettings) -> Checked:
     """One transaction's worth; nothing where another process was faster: it has seen the same."""
     before = await store.watch()
-    standing = {each.condition: each for each in await store.alerts(unresolved=True)}
-    watcher = Watcher(state_of(before.state), settings)
-    _accept(watcher, standing)
+    unresolved = await store.alerts(unresolved=True)
+    standing = {each.condition: each for each in unresolved}
+    left_out = [*map(str, unresolved.unreadable)]
+    try:
+        watcher = Watcher(state_of(before.state), settings)
+    except ValueError as error:
+        why = Unreadable("state of", "the watching", problem_of(error))
+        left_out.append(f"{why}; until then only what needs no memory is watched, and no alert is closed")
+        return await _without_memory(store, clock, settings, before, standing, left_out)
+    if not unresolved.unreadable:
+        _accept(watcher, standing)
     register = Register(standing, clock)
     cursor, facts = before.cursor, 0
     newest = await store.newest()
@@ -89,8 +104,24 @@ async def _step(store: Store, clock: Clock, settings: AlertSettings) -> Checked:
     register.close_all_but({each.condition for each in holding})
     after = Watch(revision=before.revision + 1, cursor=cursor, state=state_json(watcher.state))
     if not await store.keep_watch(before, after, list(register.changed.values())):
-        return Checked(0)
-    return Checked(facts, register.opened(), register.closed())
+        return Checked(0, left_out=left_out)
+    return Checked(facts, register.opened(), register.closed(), left_out=left_out)
+
+
+async def _without_memory(
+    store: Store,
+    clock: Clock,
+    settings: AlertSettings,
+    before: Watch,
+    standing: Mapping[Condition, Alert],
+    left_out: Sequence[str],
+) -> Checked:
+    """Facts wait until the state can be read again, which stays as it is; conditions that need no detector go on."""
+    register = Register(standing, clock)
+    register.enter(await _present(store, State(), settings, clock.now_us()))
+    after = replace(before, revision=before.revision + 1)
+    kept = await store.keep_watch(before, after, list(register.changed.values()))
+    return Checked(0, register.opened() if kept else (), left_out=left_out)
 
 
 class Register:

@@ -115,6 +115,7 @@ async def _check_alerts(store: Store, clock: Clock, settings: Settings) -> JobRe
     changes += [f"{each.condition} is over: {each.summary}" for each in checked.closed]
     if checked.untold is not None:
         changes.append(f"the webhook was not told: {checked.untold}")
+    changes += checked.left_out
     told = f"opened {_counted(len(checked.opened), 'alert')}, closed {len(checked.closed)}"
     return JobReport(name="check-alerts", did=f"Took in {_counted(checked.facts, 'fact')}, {told}.", changes=changes)
 
@@ -124,6 +125,7 @@ async def _experiments(store: Store, clock: Clock, settings: Settings) -> JobRep
     changes = [f"{run.name} is over ({run.status.value}): {run.note}" for run in checked.ended]
     if checked.told is not None and checked.told.untold is not None:
         changes.append(f"the webhook was not told: {checked.told.untold}")
+    changes += checked.left_out
     looked_at, ended = _counted(len(checked.runs), "experiment"), len(checked.ended)
     return JobReport(
         name="experiments",

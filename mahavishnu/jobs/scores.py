@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mahavishnu.errors import SnapshotConflict, UnknownName
+from mahavishnu.errors import RecordUnreadable, SnapshotConflict, UnknownName
 from mahavishnu.model import Daily, Scorecard, Snapshot, SnapshotKind, Target
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.plan import Frontier
@@ -21,6 +21,9 @@ from mahavishnu.stats.ordering import Showing, reorder
 from mahavishnu.stats.scoring import Scoring
 
 NO_STRATEGIES: Mapping[str, Objective] = {}
+
+LOOK_BACK = 100
+"""Snapshots that are looked through for one that can be read, where the newest cannot."""
 
 TRIES = 5
 """Somebody else may publish between the reading and the writing; whoever is that unlucky so often should say so."""
@@ -95,6 +98,10 @@ async def recalculate(
     raise SnapshotConflict(version=after.version)
 
 
+async def _newest_readable(store: Store) -> Snapshot:
+    return next(iter(await store.snapshots(LOOK_BACK)), Snapshot())
+
+
 async def roll_back(store: Store, clock: Clock, version: int) -> Published:
     """Publish the scorecards and orders of an earlier snapshot again.
 
@@ -102,10 +109,14 @@ async def roll_back(store: Store, clock: Clock, version: int) -> Published:
     to life again, and none that is on its way ends. Raises UnknownName where the version is gone.
     """
     for _ in range(TRIES):
-        before = await store.latest()
         earlier = await store.snapshot(version)
         if earlier is None:
             raise UnknownName(kind="snapshot", name=str(version), see="mahavishnu routing snapshots")
+        try:
+            before = await store.latest()
+        except RecordUnreadable:
+            # This is how it is mended. Its experiments cannot be read: those of the newest one that can stand for them.
+            before = replace(await _newest_readable(store), version=await store.newest_version())
         after = replace(
             earlier,
             version=before.version + 1,

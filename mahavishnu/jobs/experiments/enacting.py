@@ -25,8 +25,10 @@ async def publish_ends(store: Store, clock: Clock) -> Published:
     for _ in range(TRIES):
         # The snapshot first: what moves after that is published by whoever moves it.
         before = await store.latest()
-        runs = {run.name: run for run in await store.experiments()}
-        underway = await _placed(store, clock, before.experiments, runs)
+        known = await store.experiments()
+        runs = {run.name: run for run in known}
+        unreadable = frozenset(row.name for row in known.unreadable)
+        underway = await _placed(store, clock, before.experiments, runs, unreadable)
         if underway is None:
             continue
         after = _enacted(before, underway, runs)
@@ -82,16 +84,26 @@ def _overlap(one: Underway, other: Underway) -> bool:
 
 
 async def _placed(
-    store: Store, clock: Clock, published: Sequence[Underway], runs: Mapping[str, ExperimentRun]
+    store: Store,
+    clock: Clock,
+    published: Sequence[Underway],
+    runs: Mapping[str, ExperimentRun],
+    unreadable: Set[str],
 ) -> list[Underway] | None:
     """Those on their way: the published ones as they stand now, then the new ones, each in a place of its own.
 
     Two that were started in the same moment may have been given the same place. A place is taken by being published, so
     the later one gives way, or, where there is no room, comes to its end. Then one has to look again: None.
+    One that this version cannot read stays as it was published.
     """
     known = [each.experiment.name for each in published]
     on_their_way = [run for run in runs.values() if run.status in UNDERWAY]
-    placed = [runs[name].underway for name in known if name in runs and runs[name].status in UNDERWAY]
+    placed = [
+        each if each.experiment.name in unreadable else runs[each.experiment.name].underway
+        for each in published
+        if each.experiment.name in unreadable
+        or (each.experiment.name in runs and runs[each.experiment.name].status in UNDERWAY)
+    ]
     new = [run for run in on_their_way if run.name not in known]
     for run in sorted(new, key=lambda run: (run.started_at_us or 0, run.name)):
         others = same_layer(run.experiment, placed)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from mahavishnu.errors import ExperimentMoved, InvalidExperiment, UnknownName
+from mahavishnu.errors import ExperimentMoved, InvalidExperiment, RecordUnreadable, UnknownName
 from mahavishnu.jobs import alerts
 from mahavishnu.jobs.experiments.enacting import UNDERWAY, free_in, place_in, publish_ends, same_layer
 from mahavishnu.jobs.experiments.hearing import Heard, Hearing, page_of
@@ -15,9 +15,11 @@ from mahavishnu.jobs.experiments.trials import Trials, Verdict, baselines_of
 from mahavishnu.jobs.scores import Published
 from mahavishnu.model import DAY_US
 from mahavishnu.model.experiment import FOLLOWING, Change, Experiment, ExperimentRun, ExperimentStatus
+from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.plugins import available_policies
 from mahavishnu.ports import Clock, Stage, Store
 from mahavishnu.settings import Settings
+from mahavishnu.storage.unreadable import problem_of
 
 log = logging.getLogger("mahavishnu.experiments")
 
@@ -152,7 +154,12 @@ def _targets_of(change: Change) -> set[str]:
 
 async def _place(store: Store, experiment: Experiment) -> float:
     """Where its part of the layer begins. Raises InvalidExperiment where there is no room."""
-    underway = [run.underway for run in await store.experiments() if run.status in UNDERWAY]
+    known = await store.experiments()
+    underway = [run.underway for run in known if run.status in UNDERWAY]
+    if known.unreadable:
+        # Where it lies in its layer is known from what was published.
+        unreadable = {row.name for row in known.unreadable}
+        underway += [each for each in (await store.latest()).experiments if each.experiment.name in unreadable]
     layer = same_layer(experiment, underway)
     other = next((each.experiment for each in layer if each.experiment.unit != experiment.unit), None)
     if other is not None:
@@ -185,6 +192,7 @@ class Checked:
     outcomes: int
     published: Published
     told: alerts.Checked | None = None
+    left_out: Sequence[str] = ()
 
 
 async def check(store: Store, clock: Clock, settings: Settings) -> Checked:
@@ -194,7 +202,19 @@ async def check(store: Store, clock: Clock, settings: Settings) -> Checked:
     goes on from there.
     """
     lag_us = round(await _lag_s(store, settings) * 1e6)
-    looks = [await _look(store, clock, run.name, lag_us) for run in await store.experiments() if run.status in UNDERWAY]
+    known = await store.experiments()
+    left_out = [*map(str, known.unreadable)]
+    looks: list[_Look] = []
+    for run in known:
+        if run.status in UNDERWAY:
+            try:
+                looks.append(await _look(store, clock, run.name, lag_us))
+            except RecordUnreadable as why:
+                left_out.append(str(why))
+            except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+                left_out.append(str(Unreadable("evidence of experiment", run.name, problem_of(error))))
+    for sentence in left_out:
+        log.error("%s", sentence)
     ended = [each.run for each in looks if each.ended]
     for run in ended:
         harmful = run.status in (ExperimentStatus.ROLLED_BACK, ExperimentStatus.BROKEN)
@@ -211,6 +231,7 @@ async def check(store: Store, clock: Clock, settings: Settings) -> Checked:
         outcomes=sum(each.outcomes for each in looks),
         published=published,
         told=told,
+        left_out=left_out,
     )
 
 

@@ -70,6 +70,11 @@ async def hang(task, call):
     await asyncio.Event().wait()
 
 
+async def announce_and_hang(task, call):
+    await call.announce("remote-1")
+    await asyncio.Event().wait()
+
+
 def task(**fields):
     return Task(**{"type": "t", "text": "x", **fields})
 
