@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from mahavishnu.cli.amounts import age, usd_or_none, usd_text
-from mahavishnu.cli.printing import line, moment, table
+from mahavishnu.cli.printing import line, moment, note, table
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model import Balance, Budget, LedgerEntry, OnExhausted, Period
+from mahavishnu.model.unreadable import Unreadable
 
 COLUMNS = (
     "budget", "covers", "period", "limit_usd", "soft_usd", "spent_usd", "reserved_usd", "room_usd", "turns_at",
@@ -39,6 +40,7 @@ def budget_shape(balance: Balance, now_us: int) -> Shape:
         "room_usd": usd_or_none(balance.room_micros),
         "began_at": moment(began_us or None),
         "turns_at": moment(turns_us),
+        "unreadable": budget.unreadable,
     }
 
 
@@ -67,6 +69,8 @@ def show_entries(entries: Sequence[LedgerEntry], *, empty: str) -> None:
 
 def row(balance: Balance, now_us: int) -> Sequence[Any]:
     shape = {**budget_shape(balance, now_us), "covers": covers(balance.budget)}
+    if balance.budget.unreadable is not None:
+        shape |= {"limit_usd": "unreadable", "period": None, "spent_usd": None, "reserved_usd": None}
     return [shape[column] for column in COLUMNS]
 
 
@@ -76,6 +80,12 @@ def say(balance: Balance, now_us: int) -> None:
     line(f"{standing(balance)}{turning(balance, now_us)}.")
 
 
+def note_unreadable(balances: Iterable[Balance]) -> None:
+    for each in balances:
+        if each.budget.unreadable is not None:
+            note(f"{Unreadable('budget', each.budget.name, each.budget.unreadable)}.")
+
+
 def terms(budget: Budget) -> str:
     """What it says, in words.
 
@@ -83,6 +93,8 @@ def terms(budget: Budget) -> str:
     >>> terms(Budget(name="b", hard_micros=Micros(25_000_000), period=Period.DAY, task_type="etl"))
     '$25 a day (UTC) for task type etl; without room a task is refused'
     """
+    if budget.unreadable is not None:
+        return f"unreadable; it refuses every run of {covers(budget)}"
     hard, soft = budget.hard_micros, budget.soft_micros
     limit = "no limit" if hard is None else f"${usd_text(hard)}"
     often = "in all" if budget.period is Period.TOTAL else f"{_OFTEN[budget.period]} ({budget.zone})"

@@ -84,12 +84,14 @@ def set_budget(
         "max_age_s": max_age,
     }
     changes = {field: _read(field, each) for field, each in typed.items() if each is not None}
+    new: dict[str, Any] = {"name": name, **changes}
     now_us = _now_us()
     declared = flags_of(ctx).settings().targets.values()
 
     async def act(store: Store) -> tuple[Balance, Sequence[str]]:
         before = {each.budget.name: each.budget for each in await store.balances(now_us)}
-        budget = replace(before[name], **changes) if name in before else Budget(name=name, **changes)
+        # Of one that cannot be read, what could be read of it stays.
+        budget = replace(before[name], **{"unreadable": None, **changes}) if name in before else Budget(**new)
         await store.set_budget(budget)
         strange = _strange(budget, [*declared, *await store.targets()])
         return await _find(store, name, now_us), strange
@@ -122,6 +124,7 @@ def list_budgets(
         return
     rows = [budget_view.row(each, now_us) for each in found]
     table(budget_view.COLUMNS, rows, empty="No budget yet; make one: mahavishnu budgets set NAME --limit 25")
+    budget_view.note_unreadable(found)
 
 
 @group.command()
@@ -150,6 +153,7 @@ def show(
         emit({**shape, "entries": [entry_shape(each) for each in entries]})
         return
     line(f"Budget {name}: {budget_view.terms(balance.budget)}.")
+    budget_view.note_unreadable([balance])
     line()
     pairs([(each, shape[each]) for each in budget_view.STANDING])
     if last:

@@ -22,6 +22,8 @@ from mahavishnu.model import Health, HealthStatus, Target
 from mahavishnu.redaction import redacted
 
 if TYPE_CHECKING:
+    from mahavishnu.app import App
+    from mahavishnu.model.unreadable import Unreadable
     from mahavishnu.settings import Settings
 
 OK: Literal["ok"] = "ok"
@@ -180,9 +182,23 @@ async def _standing(settings: Settings) -> list[Row]:
     async with open_app(settings) as app:
         await app.orchestrator.check_health()
         standings = app.orchestrator.standings()
+        unreadable = [_unreadable(row) for row in await _left_out(app)]
     if not standings:
-        return [Row("targets", WARNING, "there is none yet", "mahavishnu targets add --help")]
-    return [_target(each.target, each.health, enabled=each.enabled) for each in standings]
+        return [Row("targets", WARNING, "there is none yet", "mahavishnu targets add --help"), *unreadable]
+    return [*(_target(each.target, each.health, enabled=each.enabled) for each in standings), *unreadable]
+
+
+async def _left_out(app: App) -> list[Unreadable]:
+    """Every row of the store that this version cannot read."""
+    store = app.store
+    rows = [*app.orchestrator.unreadable(), *(await store.experiments()).unreadable]
+    rows += [*(await store.queued()).unreadable, *(await store.alerts()).unreadable, *(await store.jobs()).unreadable]
+    rows += (await store.snapshots(1)).unreadable
+    return list(dict.fromkeys(rows))
+
+
+def _unreadable(row: Unreadable) -> Row:
+    return Row(f"{row.kind} {row.name}", BROKEN, f"this version cannot read it: {row.problem}", row.mend)
 
 
 def _target(target: Target, health: Health, *, enabled: bool) -> Row:

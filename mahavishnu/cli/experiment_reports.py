@@ -55,10 +55,14 @@ def list_experiments(
 
     Example: mahavishnu experiments list --all
     """
-    found = [each for each in with_store(ctx, lambda store: store.experiments()) if everything or not each.status.over]
+    known = with_store(ctx, lambda store: store.experiments())
+    found = [each for each in known if everything or not each.status.over]
     if as_json:
-        emit([{**run_shape(each), "reading": reading_shape(_reading_of(each))} for each in found])
+        left_out = [{"name": row.name, "status": "unreadable", "note": str(row)} for row in known.unreadable]
+        emit([*({**run_shape(each), "reading": reading_shape(_reading_or_none(each))} for each in found), *left_out])
         return
+    for row in known.unreadable:
+        note(f"{row}.")
     columns = ("name", "status", "owner", "started_at", "ended_at", "treated", "e-value worse", "e-value better")
     empty = "No experiment yet." if everything else "No experiment is on its way; --all shows those that are over."
     table(columns, [_row(each) for each in found], empty=empty)
@@ -184,8 +188,17 @@ def _show_written(
         _show(run, reading, short=False)
 
 
+def _reading_or_none(run: ExperimentRun) -> Reading | None:
+    """For the list: evidence that this version cannot read keeps no other experiment from being shown."""
+    try:
+        return _reading_of(run)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        note(f"The evidence of experiment {run.name} cannot be read by this version.")
+        return None
+
+
 def _row(run: ExperimentRun) -> tuple[object, ...]:
-    reading = _reading_of(run)
+    reading = _reading_or_none(run)
     evidence = (None, None, None) if reading is None else (reading.treatment.outcomes, reading.worse, reading.better)
     return (
         run.name,

@@ -14,6 +14,7 @@ from mahavishnu.cli.printing import emit, line, pairs, table, waiting
 from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
 from mahavishnu.errors import InvalidTarget, UnknownName
 from mahavishnu.model import Target
+from mahavishnu.model.unreadable import Unreadable
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -140,7 +141,8 @@ def list_all(
 
     async def look(app: App) -> list[Shape]:
         await app.orchestrator.check_health()
-        return [standing_shape(each) for each in app.orchestrator.standings()]
+        shapes = [standing_shape(each) for each in app.orchestrator.standings()]
+        return shapes + [_unreadable_shape(row) for row in app.orchestrator.unreadable() if row.kind == "target"]
 
     with waiting("Asking the targets how they are …"):
         shapes = with_app(ctx, look)
@@ -149,6 +151,19 @@ def list_all(
         return
     columns = ("name", "adapter", "run", "task_types", "enabled", "health", "source", "detail")
     table(columns, [[each[column] for column in columns] for each in shapes], empty="There is no target yet; add one.")
+
+
+def _unreadable_shape(row: Unreadable) -> Shape:
+    """A row that this version cannot read, in the place of a target."""
+    unknown = dict.fromkeys(("adapter", "run", "task_types", "breaker"))
+    return {
+        "name": row.name,
+        **unknown,
+        "enabled": False,
+        "source": "store",
+        "health": "unreadable",
+        "detail": str(row),
+    }
 
 
 @group.command()

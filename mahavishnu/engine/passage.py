@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
 from mahavishnu.engine.course import Course, Progress
+from mahavishnu.engine.supervision import Loop, Part
 from mahavishnu.engine.workflow_reports import report_of_end, report_of_task, step_key
 from mahavishnu.errors import InputError, RepositoryError
 from mahavishnu.model import Report, Status, Task
@@ -77,7 +78,9 @@ class Passage:
         """How the workflow ended, and why; every step has ended by then. Cancelled itself, it cancels its steps."""
         if await self._store.cancel_requested(self._run_id):
             await self._stop(ASKED)
-        watching = asyncio.create_task(self._watch(), name=f"watching over workflow run {self._run_id}")
+        name = f"cancellation of workflow run {self._run_id}"
+        watching = Loop(name, [Part(name, self._watch, self._clock, LOOK_EVERY_S)], self._clock, LOOK_EVERY_S)
+        watching.start()
         try:
             await self._work(most)
         except asyncio.CancelledError:
@@ -85,9 +88,11 @@ class Passage:
             await self._work(most)
             raise
         finally:
-            for each in (watching, *self._running):
+            await watching.stop()
+            for each in self._running:
                 each.cancel()
-            await asyncio.wait({watching, *self._running})
+            if self._running:
+                await asyncio.wait(self._running)
         return self._verdict()
 
     async def _work(self, most: int) -> None:
@@ -158,14 +163,10 @@ class Passage:
 
     # -- stopping ------------------------------------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
-        while True:
-            # A store that cannot be asked now is asked again in a moment.
-            with suppress(RepositoryError):
-                if await self._store.cancel_requested(self._run_id):
-                    await self._stop(ASKED)
-                    return
-            await self._clock.sleep(LOOK_EVERY_S)
+    async def _watch(self) -> Sequence[str]:
+        if self._stopped is None and await self._store.cancel_requested(self._run_id):
+            await self._stop(ASKED)
+        return ()
 
     async def _stop(self, why: str) -> None:
         """Nothing begins any more, and the engine is told to cancel what runs."""
