@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import exp
+from math import exp, inf, isnan
 
 from mahavishnu.stats.betting import Game
-from mahavishnu.stats.sketch import GAMMA, buckets_at
+from mahavishnu.stats.sketch import buckets_at, end_of
 
 LEVELS = (0.50, 0.75, 0.90, 0.95, 0.99)
 """The baseline's quantiles between two bins."""
@@ -53,16 +53,16 @@ class Bins:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.margin >= 0:
+        if not 0 <= self.margin < inf:
             raise ValueError("margin must be 0 or more")
         for edges in self.edges.values():
-            if len(edges) != len(LEVELS) or list(edges) != sorted(edges):
+            if len(edges) != len(LEVELS) or not all(low <= high for low, high in pairwise(edges)):
                 raise ValueError(f"edges must be {len(LEVELS)} numbers in rising order")
 
     def place(self, *, treated: bool, value: float, stratum: str) -> int | None:
-        """None where its task type had no baseline: then there is nothing to go by, and it is left out."""
+        """None where its task type had no baseline, or the value is no number: nothing to go by, and it is left out."""
         edges = self.edges.get(stratum)
-        if edges is None:
+        if edges is None or isnan(value):
             return None
         return bisect_left(edges, value / (1 + self.margin) if treated else value)
 
@@ -83,4 +83,4 @@ def edges_of(counts: Mapping[int, float]) -> tuple[float, ...] | None:
         return None
     own = [first == second for first, second in pairwise(buckets)]
     starts = [equal and not before for before, equal in pairwise((False, *own))]
-    return tuple(GAMMA ** (bucket - start) for bucket, start in zip(buckets, (*starts, False), strict=True))
+    return tuple(end_of(bucket - start) for bucket, start in zip(buckets, (*starts, False), strict=True))

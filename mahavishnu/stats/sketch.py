@@ -11,8 +11,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
-from math import ceil, exp, log
+from math import ceil, exp, floor, fsum, inf, log
 from operator import mul
+from sys import float_info
 
 ACCURACY = 0.01
 GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
@@ -21,25 +22,48 @@ _SMALLEST = 1e-6
 _FIRST = ceil(log(_SMALLEST) / _LOG_GAMMA)
 """The bucket that all values at or under the smallest share: a latency of nothing has no logarithm."""
 
+_LAST = floor(log(8e307) / _LOG_GAMMA)
+"""The last bucket with a value of its own: that of a later one would be too large for a number."""
+
+_BEYOND = ceil(log(float_info.max) / _LOG_GAMMA)
+"""The bucket of what is infinite."""
+
+_LOG_OF_MIDDLE = log(2 / (GAMMA + 1))
+"""Of the value that stands for bucket 0."""
+
 
 def bucket_of(value: float) -> int:
-    """The bucket of a value.
+    """The bucket of a value. What is no number is counted as nothing, and what is infinite with the largest.
 
-    >>> bucket_of(1.0), bucket_of(0.0) == bucket_of(1e-9)
+    >>> bucket_of(1.0), bucket_of(0.0) == bucket_of(1e-9) == bucket_of(float("nan"))
     (0, True)
     """
     if not value > _SMALLEST:
         return _FIRST
-    return ceil(log(value) / _LOG_GAMMA)
+    try:
+        return ceil(log(value) / _LOG_GAMMA)
+    except OverflowError:
+        return _BEYOND
 
 
 def value_of(bucket: int) -> float:
-    """The value that stands for a bucket: within 1 % of everything in it.
+    """The value that stands for a bucket: within 1 % of everything in it, up to 8e307.
 
     >>> abs(value_of(bucket_of(180.0)) - 180) <= 1.8
     True
     """
+    if bucket > _LAST:
+        bucket = _LAST
     return 2 * exp(bucket * _LOG_GAMMA) / (GAMMA + 1)
+
+
+def end_of(bucket: int) -> float:
+    """The largest value of a bucket; of one beyond all numbers, the largest of the last.
+
+    >>> end_of(0), bucket_of(end_of(250) * 0.9999)
+    (1.0, 250)
+    """
+    return GAMMA ** min(bucket, _LAST)
 
 
 def merge(parts: Iterable[Mapping[int, int]]) -> Counter[int]:
@@ -87,21 +111,39 @@ def moments(counts: Mapping[int, float], *, logarithmic: bool = False) -> tuple[
     """How much was counted, its mean, and its variance around that mean (not corrected for the number of values).
 
     Of the values, or of their natural logarithms. Within 1 % of the mean that was counted, or within 0.01 of the mean
-    of the logarithms.
+    of the logarithms. Where nothing was counted, or more than the largest number, all three are 0.
 
     >>> n, mean, variance = moments({bucket_of(100.0): 3, bucket_of(200.0): 1})
     >>> n, round(mean), round(variance**0.5)
     (4, 125, 42)
     """
     buckets = _counted(counts)
-    total = sum(counts[bucket] for bucket in buckets)
-    if not buckets:
+    counted = sum(counts[bucket] for bucket in buckets)
+    if not 0 < counted < inf:
         return 0.0, 0.0, 0.0
-    values = [log(value_of(bucket)) if logarithmic else value_of(bucket) for bucket in buckets]
-    weights = [counts[bucket] / total for bucket in buckets]
+    values = [_log_value_of(bucket) if logarithmic else value_of(bucket) for bucket in buckets]
+    weights = [counts[bucket] / counted for bucket in buckets]
     mean = sum(map(mul, weights, values))
-    # In two passes: the difference of two sums of squares would lose a small spread around a large mean.
-    return total, mean, sum(weight * (value - mean) ** 2 for weight, value in zip(weights, values, strict=True))
+    # In two passes: the difference of two sums of squares would lose a small spread around a large mean. The weight
+    # stands first, so that a distance is not squared that has next to no weight.
+    spread = sum(weight * (value - mean) * (value - mean) for weight, value in zip(weights, values, strict=True))
+    return counted, mean, spread
+
+
+def total(counts: Iterable[float]) -> float:
+    """The exact sum of counts, in whatever order they come; 0 where it is no number, or beyond the largest.
+
+    >>> total([0.1] * 10), total([1e308, 1e308])
+    (1.0, 0.0)
+    """
+    try:
+        return fsum(counts)
+    except (OverflowError, ValueError):
+        return 0.0
+
+
+def _log_value_of(bucket: int) -> float:
+    return min(bucket, _LAST) * _LOG_GAMMA + _LOG_OF_MIDDLE
 
 
 def _counted(counts: Mapping[int, float]) -> list[int]:
