@@ -70,7 +70,8 @@ def reorder(
     enters at its default place.
 
     The chance that anything at all moves without cause is at most `alpha` for each call: every pair that could ever
-    become neighbours is tested, in both ways, and all the p-values are corrected together (Holm).
+    become neighbours is tested, in both ways, and all the p-values are corrected together (Holm). With an `alpha` that
+    is no number nothing moves.
 
     >>> fast = Showing(samples=744, rate=0.930, score=0.9, trusted=True)
     >>> sure = Showing(samples=812, rate=0.971, score=0.95, trusted=True)
@@ -142,6 +143,8 @@ def _claims(
 
 def _why(better: Showing, worse: Showing, success: Verdict, latency: Verdict, alpha: float) -> str | None:
     """What is significant about the one that scores better; None where nothing is."""
+    if not alpha >= 0:
+        return None
     if success.p <= alpha:
         return f"{_shown(better)} against {_shown(worse)}, {_p(success.p)}" if _rate(better) > _rate(worse) else None
     fast, slow = _median(better), _median(worse)
