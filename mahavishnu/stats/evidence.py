@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from math import fsum
+from math import fsum, inf
+from sys import float_info
 from typing import TypeVar
 
 from mahavishnu.model import NO_EVIDENCE, Daily, Estimate, Execution, Revision, Scorecard, Status, day_of
@@ -35,8 +36,18 @@ _bucket_of_cost = lru_cache(maxsize=65_536)(bucket_of)
 """Prices come again and again; times do not."""
 
 
+_MOST = float_info.max
+"""What a mean is taken for that is beyond any number, or none: the dearest and the slowest."""
+
+
 def quality_ppm(quality: float) -> int:
-    return round(quality * PPM)
+    """A quality in whole millionths: 0 to PPM, whatever is handed in, and 0 for what is no number.
+
+    >>> quality_ppm(0.25), quality_ppm(7.0), quality_ppm(float("nan"))
+    (250000, 1000000, 0)
+    """
+    # `max` keeps the first of two that cannot be compared.
+    return round(min(max(0.0, quality), 1.0) * PPM)
 
 
 def latency_bucket(execution: Execution) -> int | None:
@@ -206,12 +217,14 @@ def weighed(days: Iterable[Daily], today: int, gamma: float, target: str, task_t
 
     The sums of a day come from whole numbers and are added oldest day first, so that whoever works it out, and however
     often, gets the same floats. A day of today (or, by a wrong clock, of later) weighs 1, which leaves numbers whole.
+    A γ below 0, or that is no number, counts for 0, and one above 1 for 1.
 
     >>> one = Scorecard(target="a", task_type="t", samples=10, successes=9, squares=10)
     >>> card = weighed([Daily(day=6, card=one), Daily(day=7, card=one)], 7, 0.5, "a", "t")
     >>> card.samples, card.successes, card.squares
     (15.0, 13.5, 12.5)
     """
+    gamma = min(max(0.0, gamma), 1.0)
     total = Tally()
     for each in sorted(days, key=_day):
         age = today - each.day
@@ -226,17 +239,33 @@ def estimate(card: Scorecard) -> Estimate:
     The interval of a rate stands on Kish's effective number of samples, (Σw)²/Σw² (L. Kish, Survey Sampling, 1965,
     §11.7), which is the number of samples as long as all of them weigh the same. What was rated, timed and billed is
     taken to weigh as unevenly as the samples do.
+
+    Corrections can leave next to nothing, or less, and it is whatever was stored: what is negative or no number counts
+    for nothing, a rate and a quality lie in 0 to 1, and a mean beyond any number is the largest one.
     """
-    if card.samples <= 0 and card.quality_samples <= 0:
+    samples = card.samples if 0 < card.samples < inf else 0
+    if not samples and not card.quality_samples > 0:
         return replace(NO_EVIDENCE, last_at_us=card.last_at_us)
-    samples = max(card.samples, 0)
-    successes = min(max(card.successes, 0), samples)
-    effective = samples * samples / card.squares if card.squares > 0 else 0.0
+    # `max` keeps the first of two that cannot be compared.
+    successes = min(max(0, card.successes), samples)
+    # Divided before it is multiplied, as in `intervals.kish`: the square of a small weight would vanish.
+    effective = samples * (samples / card.squares) if card.squares > 0 else 0.0
+    if effective == inf:
+        effective = 0.0
     scale = effective / samples if samples else 0.0
     lo, hi = wilson(successes * scale, samples * scale)
     p50, p95, p99 = quantiles(card.latency, (0.50, 0.95, 0.99))
     # Exact whatever the order: a card that was read back has its buckets in another one.
-    timed = fsum(card.latency.values())
+    try:
+        timed = fsum(card.latency.values())
+    except (OverflowError, ValueError):
+        timed = 0.0
+    latency = card.latency_us / timed / 1000 if timed > 0 else None
+    cost = card.cost_micros / card.cost_samples if card.cost_samples > 0 else None
+    quality = card.quality_ppm / card.quality_samples / PPM if card.quality_samples > 0 else None
+    # Asked of all three at once, as hardly any of them ever is out of its range.
+    if not (0 <= (latency or 0) <= _MOST and 0 <= (cost or 0) <= _MOST and 0 <= (quality or 0) <= 1):
+        latency, cost, quality = _bounded(latency, _MOST), _bounded(cost, _MOST), _bounded(quality, 1.0, none=0.0)
     return Estimate.deferred(
         _Intervals(card, scale),
         samples=samples,
@@ -248,9 +277,9 @@ def estimate(card: Scorecard) -> Estimate:
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
-        mean_latency_ms=card.latency_us / timed / 1000 if timed > 0 else None,
-        mean_cost_micros=card.cost_micros / card.cost_samples if card.cost_samples > 0 else None,
-        quality=card.quality_ppm / card.quality_samples / PPM if card.quality_samples > 0 else None,
+        mean_latency_ms=latency,
+        mean_cost_micros=cost,
+        quality=quality,
         last_at_us=card.last_at_us,
     )
 
@@ -264,7 +293,8 @@ class _Intervals:
 
     @property
     def rated(self) -> float:
-        return max(self.card.quality_samples, 0) * (self.scale or 1.0)
+        rated = max(0, self.card.quality_samples) * (self.scale or 1.0)
+        return rated if rated < inf else 0.0
 
     @property
     def quality_interval(self) -> tuple[float, float]:
@@ -276,10 +306,11 @@ class _Intervals:
     @property
     def cost_interval_micros(self) -> tuple[float, float] | None:
         card = self.card
-        if card.cost_samples <= 0:
+        if not card.cost_samples > 0:
             return None
         effective = card.cost_samples * self.scale
-        return mean_interval(card.cost, effective=effective, mean=card.cost_micros / card.cost_samples)
+        mean = _bounded(card.cost_micros / card.cost_samples, _MOST)
+        return mean_interval(card.cost, effective=effective, mean=mean)
 
     @property
     def p95_cost_micros(self) -> float | None:
@@ -292,6 +323,13 @@ class _Intervals:
     @property
     def p95_interval_ms(self) -> tuple[float, float] | None:
         return quantile_interval(self.card.latency, 0.95, self.scale)
+
+
+def _bounded(mean: float | None, most: float, none: float = _MOST) -> float | None:
+    """The mean in its range; `none` is what stands for one that is no number."""
+    if mean is None:
+        return None
+    return none if mean != mean else min(max(0.0, mean), most)
 
 
 def _add_counts(total: dict[K, float], counts: Mapping[K, float], weight: float) -> None:

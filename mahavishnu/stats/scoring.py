@@ -34,9 +34,10 @@ class Scoring:
         weights = (self.success_weight, self.speed_weight, self.cost_weight, self.quality_weight)
         if not (min(weights) >= 0 and 0 < sum(weights) < inf):
             raise ValueError("success_weight, speed_weight, cost_weight, quality_weight must be 0 or more, not all 0")
-        if not 0 < self.fast_ms < self.slow_ms:
+        if not (0 < self.fast_ms < self.slow_ms < inf and self.slow_ms / self.fast_ms < inf):
             raise ValueError("fast_ms must be above 0 and below slow_ms")
-        if not 0 < self.cheap_usd < self.dear_usd:
+        # In micro-dollars, as costs are.
+        if not (0 < self.cheap_usd < self.dear_usd < 1e300 and self.dear_usd / self.cheap_usd < inf):
             raise ValueError("cheap_usd must be above 0 and below dear_usd")
         if self.min_samples < 1:
             raise ValueError("min_samples must be at least 1")
@@ -48,13 +49,19 @@ class Scoring:
         >>> weighed.success_weight, weighed.speed_weight, weighed.cost_weight
         (0.75, 0.0, 0.25)
         """
-        total = sum(objective.weights.values())
+        weights = objective.weights
+        total = sum(weights.values())
+        if total == inf:
+            # Each is a number of its own, so that the largest can be made 1.
+            largest = max(weights.values())
+            weights = {name: weight / largest for name, weight in weights.items()}
+            total = sum(weights.values())
         return replace(
             self,
-            success_weight=objective.success / total,
-            speed_weight=objective.latency / total,
-            cost_weight=objective.cost / total,
-            quality_weight=objective.quality / total,
+            success_weight=weights["success"] / total,
+            speed_weight=weights["latency"] / total,
+            cost_weight=weights["cost"] / total,
+            quality_weight=weights["quality"] / total,
         )
 
     def trusts(self, estimate: Estimate) -> bool:
@@ -78,29 +85,42 @@ class Scoring:
         return nearness(estimate.mean_cost_micros, self.cheap_usd * 1e6, self.dear_usd * 1e6)
 
     def quality(self, estimate: Estimate) -> float:
-        """The mean quality; 1 where nobody has rated it yet."""
-        return 1.0 if estimate.quality is None else estimate.quality
+        """The mean quality; 1 where it was not rated yet. What is no number is no quality."""
+        quality = estimate.quality
+        if quality is None:
+            return 1.0
+        return quality if 0 <= quality <= 1 else float(quality > 1)
 
     def besides(self, estimate: Estimate) -> float:
         """What it scores for everything but succeeding. Only what is weighed is looked at."""
-        found = self.speed_weight * self.speed(estimate)
+        # As `speed` and `cheapness` say, without a call more for each.
+        median = estimate.p50_ms
+        found = 0.0 if median is None else self.speed_weight * nearness(median, self.fast_ms, self.slow_ms)
         if self.cost_weight:
-            found += self.cost_weight * self.cheapness(estimate)
+            micros = estimate.mean_cost_micros
+            cheapness = 1.0 if micros is None else nearness(micros, self.cheap_usd * 1e6, self.dear_usd * 1e6)
+            found += self.cost_weight * cheapness
         if self.quality_weight:
             found += self.quality_weight * self.quality(estimate)
         return found
 
     def score(self, estimate: Estimate) -> float | None:
-        """The score as it is shown: on the observed rate. None where there is no rate yet."""
-        if estimate.rate is None:
+        """The score as it is shown: on the observed rate. None where there is none yet; what is no number is 0."""
+        rate = estimate.rate
+        if rate is None:
             return None
-        return self.success_weight * estimate.rate + self.besides(estimate)
+        if not 0 <= rate <= 1:
+            rate = float(rate > 1)
+        return self.success_weight * rate + self.besides(estimate)
 
 
 def nearness(value: float, best: float, worst: float) -> float:
-    """1 at the best and below, 0 at the worst and above, and by the logarithm in between."""
+    """1 at the best and below, 0 at the worst and above, and by the logarithm in between; 0 of what is no number.
+
+    The best is above 0 and the worst above it, less than 1e308 times.
+    """
     if value <= best:
         return 1.0
-    if value >= worst:
+    if not value < worst:
         return 0.0
     return log(worst / value) / log(worst / best)
