@@ -40,12 +40,13 @@ def multiplier(salt: str) -> int:
 
 
 def threshold(share: float) -> int:
-    """Below it lie the places of so large a share of the units.
+    """Below it lie the places of so large a share of the units: of none where the share is none, of all from 1 on.
 
-    >>> threshold(0.25) == 2**28
-    True
+    >>> threshold(0.25) == 2**28, threshold(float("nan"))
+    (True, 0)
     """
-    return round(share * (1 << BITS))
+    # `max` keeps the first of two that cannot be compared.
+    return round(min(max(0.0, share), 1.0) * (1 << BITS))
 
 
 LANE = 64

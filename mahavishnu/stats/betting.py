@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, fsum, log
+from itertools import chain
+from math import exp, fsum, isnan, log
 from operator import add, mul
 from typing import Any
 
@@ -32,9 +33,20 @@ SHIFTS = (0.25, 0.5, 1.0, 1.5)
 LARGEST_LOG = 690.0
 """The e-value of a larger one would be no number."""
 
+LEAST_PROBABILITY = 1e-300
+"""What is less likely is bet on as this: it changes no e-value, and what is divided by it stays a number."""
+
+_FURTHEST = 230.0
+"""The largest shift: the exponential of it is 1e100."""
+
+_STEEPEST = 1e100
+"""How far priors and tilts may lie from 1: every product of one of each with a count is a number above 0."""
+
 
 def randomised(probability: float | None) -> float:
     """The probability of the treatment, where there was a draw; what was not drawn may not be bet on.
+
+    Raises InvalidOutcome for all but numbers above 0 and below 1.
 
     >>> randomised(0.1)
     0.1
@@ -46,16 +58,20 @@ def randomised(probability: float | None) -> float:
             problem=f"was assigned with probability {probability}; leave out what was not randomised (it must lie "
             "above 0 and below 1)"
         )
-    return probability
+    return max(LEAST_PROBABILITY, probability)
 
 
 def e_value(log_wealth: Sequence[float]) -> float:
     """What the bets have won together, who began with equal shares: the mean of their wealths.
 
-    >>> round(e_value([0.0, 0.0]), 9), e_value([1e9]) > 1e290
-    (1.0, True)
+    1 of no bets at all; a wealth that is no number is none. Never more than the exponential of LARGEST_LOG.
+
+    >>> round(e_value([0.0, 0.0]), 9), e_value([1e9]) > 1e290, e_value([])
+    (1.0, True, 1.0)
     """
-    return fsum(exp(min(each, LARGEST_LOG)) for each in log_wealth) / len(log_wealth)
+    if not log_wealth:
+        return 1.0
+    return fsum(exp(min(each, LARGEST_LOG)) for each in log_wealth if not isnan(each)) / len(log_wealth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +87,20 @@ class Game:
     def __post_init__(self) -> None:
         if not self.tilts or any(len(tilt) != len(self.prior) for tilt in self.tilts):
             raise ValueError("tilts must be there, each with a number for every category")
-        if min(self.prior) <= 0 or min(map(min, self.tilts)) <= 0:
-            raise ValueError("prior and tilts must be above 0")
+        numbers = (*self.prior, *chain.from_iterable(self.tilts))
+        if not all(1 / _STEEPEST <= number <= _STEEPEST for number in numbers):
+            raise ValueError("prior and tilts must be above 0, and lie between 1e-100 and 1e100")
 
 
 def falling(shifts: Iterable[float] = SHIFTS) -> Game:
     """A bet that successes have become rarer. Categories: failed (0), succeeded (1).
 
     An alternative has the control's log-odds less a shift; before anything is seen, control is taken to succeed in nine
-    cases out of ten.
+    cases out of ten. Raises ValueError for a shift beyond 230, or that is no number.
     """
+    shifts = tuple(shifts)
+    if not all(-_FURTHEST <= shift <= _FURTHEST for shift in shifts):
+        raise ValueError(f"shifts must lie between -{_FURTHEST:g} and {_FURTHEST:g}")
     return Game(prior=(0.1, 0.9), tilts=tuple((1.0, exp(-shift)) for shift in shifts))
 
 

@@ -12,10 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, log
+from math import exp
 
 _MOST = 1e300
 """Where a sum stops growing: far above any threshold, and a product with it is still a number."""
+
+_LEAST, _HAIR = 5e-324, 2**-53
+"""The smallest share above 0, and what is missing to 1 at the largest below it."""
+
+_FURTHEST = 100.0
+"""How far an alternative may lie from the null: a likelihood ratio is a number, and the sum of many is, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,12 @@ class Detector:
             raise ValueError("null must lie between 0 and 1")
         if not self.threshold > 1:
             raise ValueError("threshold must be above 1")
-        if not self.shifts or not (min(self.shifts) > 0 or max(self.shifts) < 0):
-            raise ValueError("shifts must all be above 0, or all below it")
+        upward, downward = (all(0 < way * shift <= _FURTHEST for shift in self.shifts) for way in (1, -1))
+        if not self.shifts or not (upward or downward):
+            raise ValueError(f"shifts must all be above 0, or all below it, and none beyond {_FURTHEST:g}")
 
     def seen(self, before: Suspicion, hit: bool) -> Suspicion:
-        """What is remembered after one more observation."""
+        """What is remembered after one more observation; `before` is what this detector has remembered, or nothing."""
         ratios = _ratios(self.null, self.shifts)[hit]
         sums = before.sums or (0.0,) * len(ratios)
         ratio = before.ratio * ratios[len(ratios) // 2]
@@ -98,12 +105,13 @@ class Detector:
         """
         upward = self.shifts[0] > 0
         null = self.null + gap * (1 - self.null) if upward else self.null * (1 - gap)
+        null = min(max(null, _LEAST), 1 - _HAIR)
         return Detector(null=null, threshold=threshold, shifts=tuple(-each for each in self.shifts))
 
 
 @lru_cache(maxsize=1024)
 def _ratios(null: float, shifts: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The likelihood ratios of a miss and of a hit, alternative by alternative."""
-    odds = log(null / (1 - null))
-    shares = [1 / (1 + exp(-(odds + shift))) for shift in shifts]
-    return tuple((1 - share) / (1 - null) for share in shares), tuple(share / null for share in shares)
+    # Each by its own formula: a share less than 1, or next to nothing, would leave none of its digits.
+    misses = tuple(1 / (1 - null + null * exp(shift)) for shift in shifts)
+    return misses, tuple(1 / (null + (1 - null) * exp(-shift)) for shift in shifts)

@@ -49,6 +49,7 @@ STEPS = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.06, 
 
 FURTHEST = STEPS[-1]
 
+_LEAST_VARIANCE = 1e-12
 
 STAKE = 0.75
 """What the bet on assignments gets where the margin is 0."""
@@ -123,7 +124,10 @@ class DifferenceBet:
         control, test, control_squares, test_squares = self._guesses.moments()
         gap = test - control
         score = gap + ((value - test) / share if treated else (control - value) / (1 - share))
-        variance = (test_squares - test * test) / share + (control_squares - control * control) / (1 - share)
+        # Of values that never vary nothing would be left; any guess that was made beforehand is a fair one.
+        variance = max(
+            _LEAST_VARIANCE, (test_squares - test * test) / share + (control_squares - control * control) / (1 - share)
+        )
         highest = gap + max((1 - test) / share, control / (1 - share))
         lowest = gap - max(test / share, (1 - control) / (1 - share))
         beyond: Array = score - self._margins
@@ -153,10 +157,16 @@ class DifferenceBet:
     def interval(self, alpha: float) -> tuple[float, float]:
         """Where the difference may lie: each end is wrong, at any time ever, with probability alpha at most.
 
-        Below -margin as a whole exactly when `worse` has reached 1/alpha, above it exactly when `better` has.
+        Below -margin as a whole exactly when `worse` has reached 1/alpha, above it exactly when `better` has. All that
+        there can be, -1 to 1, for an alpha that is none: it must lie above 0 and below 1.
         """
+        if not 0 < alpha < 1:
+            return -1.0, 1.0
         low, high = _e_values(self._above) >= 1 / alpha, self._against_worse() >= 1 / alpha
-        return float(self._margins[low].max(initial=-1.0)), float(self._margins[high].min(initial=1.0))
+        ends = float(self._margins[low].max(initial=-1.0)), float(self._margins[high].min(initial=1.0))
+        # A difference that has changed on the way may leave no margin that neither side has won against: then these are
+        # the margins that both have.
+        return min(ends), max(ends)
 
     def kept(self) -> dict[str, Any]:
         """All it remembers, for JSON, which keeps floats exactly."""

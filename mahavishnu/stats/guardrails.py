@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from math import fsum
+from sys import float_info
+
+_MOST = float_info.max / 2
 
 
 class Together(StrEnum):
@@ -19,7 +22,7 @@ class Together(StrEnum):
 
 
 def combined(e_values: Mapping[str, float], together: Together = Together.MEAN) -> float:
-    """One e-value for all of them, to be held against 1/α.
+    """One e-value for all of them, to be held against 1/α; what is negative, or no number, is no evidence.
 
     >>> readings = {"success": 50.0, "latency": 2.0}
     >>> combined(readings), combined(readings, Together.BONFERRONI)
@@ -27,13 +30,14 @@ def combined(e_values: Mapping[str, float], together: Together = Together.MEAN) 
     """
     if not e_values:
         return 0.0
+    known = [_evidence(value) for value in e_values.values()]
     if together is Together.MEAN:
-        return fsum(value / len(e_values) for value in e_values.values())
-    return max(e_values.values()) / len(e_values)
+        return fsum(value / len(known) for value in known)
+    return max(known) / len(known)
 
 
 def broken(e_values: Mapping[str, float], alpha: float, together: Together = Together.MEAN) -> tuple[str, ...]:
-    """The guardrails to act on, the most evidence first; none while there is too little.
+    """The guardrails to act on, the most evidence first; none while there is too little, or without an alpha above 0.
 
     By the mean, that something has become worse is wrong with probability alpha at most. It names those that have
     1/alpha for themselves, or else the largest; of which one it is, that is not promised.
@@ -41,8 +45,15 @@ def broken(e_values: Mapping[str, float], alpha: float, together: Together = Tog
     >>> broken({"success": 50.0, "latency": 2.0}, 0.05), broken({"success": 30.0, "latency": 2.0}, 0.05)
     (('success',), ())
     """
-    if combined(e_values, together) < 1 / alpha:
+    if not alpha > 0 or combined(e_values, together) < 1 / alpha:
         return ()
+    e_values = {name: _evidence(value) for name, value in e_values.items()}
     needed = len(e_values) / alpha if together is Together.BONFERRONI else 1 / alpha
     ordered = sorted(e_values, key=e_values.__getitem__, reverse=True)
     return tuple(name for name in ordered if e_values[name] >= needed) or tuple(ordered[:1])
+
+
+def _evidence(e_value: float) -> float:
+    """The e-value where it is one. More than the largest number is the largest: the mean of several would be none."""
+    # `max` keeps the first of two that cannot be compared.
+    return min(max(0.0, e_value), _MOST)

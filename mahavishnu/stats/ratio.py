@@ -9,10 +9,10 @@ right one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, log
+from math import log
 from typing import Any
 
-from mahavishnu.stats.betting import LARGEST_LOG, randomised
+from mahavishnu.stats.betting import e_value, randomised
 
 FIRMNESS = 200.0
 """How many assignments the belief that the share is nearly right weighs: finds a fifth more or less soonest."""
@@ -44,7 +44,11 @@ class RatioBet:
         share = randomised(probability)
         more = (self.treated + FIRMNESS * share) / (self._due + FIRMNESS * share)
         spared = FIRMNESS * (1 - share)
-        others = (self.assigned - self.treated + spared) / (self.assigned - self._due + spared)
+        spared_due = self.assigned - self._due
+        if spared_due < 0:
+            # What is due is a sum of many roundings, and may come out as more than there was.
+            spared_due = 0.0
+        others = (self.assigned - self.treated + spared) / (spared_due + spared)
         self._log += log((more if treated else others) / (share * more + (1 - share) * others))
         self.assigned += 1
         self.treated += treated
@@ -53,7 +57,7 @@ class RatioBet:
     @property
     def e_value(self) -> float:
         """While assignment is as it was written down, at least 1/α at any time ever with probability α at most."""
-        return exp(min(self._log, LARGEST_LOG))
+        return e_value((self._log,))
 
     @property
     def share(self) -> float | None:
