@@ -15,6 +15,15 @@ _FINE = 16.0
 _FEWEST, _MOST = 150, 4000
 _MOST_POINTS = 2**17
 
+_FAR = 1e300
+"""What stands for an infinite number: sums and differences of two are still numbers."""
+
+_SLIGHTEST = 1e-300
+"""A weight that moves no base."""
+
+_FIRMEST = 2e9
+"""What two parameters weigh together at most: of larger ones the log-gammas leave too few digits for a density."""
+
 
 def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
     """The probability that base + weight · Beta(alpha, beta) is the largest, for each; they sum to 1.
@@ -22,7 +31,8 @@ def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
     It is the integral of one's density times the others' distribution functions (Thompson, Biometrika 25, 1933), over
     the stretch in which the largest can lie: from where the best one surely is above, to where all of them end. Those
     that never come near it are left out. Within 3e-4 of the truth, and mostly far closer. Both parameters must be 1 or
-    more: below that a density has no top.
+    more: below that a density has no top. What is less, or no number, counts for 1, and together they weigh no more
+    than 2e9. A base that is no number is the lowest.
 
     >>> same = chances(np.zeros(4), 1.0, np.full(4, 9.0), np.full(4, 3.0))
     >>> bool(abs(same - 0.25).max() < 1e-9)
@@ -32,37 +42,46 @@ def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
     [0.6667, 0.3333]
     """
     found = np.zeros(len(base))
-    if weight == 0:
+    if not np.abs(base).max() <= _FAR:
+        base = np.clip(np.nan_to_num(base, nan=-_FAR), -_FAR, _FAR)
+    if not _SLIGHTEST < weight < np.inf:
         found[base.argmax()] = 1.0
         return found
+    # In units of the weight, from the highest one down: whatever lies a whole weight lower never comes first.
+    base = np.maximum(base - base.max(), -weight) / weight
     total = alpha + beta
+    if not (alpha.min() >= 1 and beta.min() >= 1 and total.max() <= _FIRMEST):
+        alpha, beta, total = _bounded(alpha, beta)
     mean = alpha / total
     deviation = np.sqrt(mean * (1 - mean) / (total + 1))
     # Where 1e-7 is left of the tail. It is that of a Gamma distribution whose shape is the smaller parameter.
     reach = deviation * (5.8 + 10.0 * np.minimum(alpha, beta) ** -0.75)
-    lowest = (base + weight * np.maximum(mean - reach, 0.0)).max()
-    highest = base + weight * np.minimum(mean + reach, 1.0)
+    lowest = (base + np.maximum(mean - reach, 0.0)).max()
+    highest = base + np.minimum(mean + reach, 1.0)
     competing = np.flatnonzero(highest >= lowest)
     if len(competing) == 1:
         found[competing] = 1.0
         return found
-    shares = _shares(
-        base[competing], weight, alpha[competing], beta[competing], (lowest, highest.max()), deviation[competing].min()
-    )
-    found[competing] = shares
+    stretch = lowest, highest.max()
+    found[competing] = _shares(base[competing], alpha[competing], beta[competing], stretch, deviation[competing].min())
     return found
 
 
-def _shares(
-    base: Array, weight: float, alpha: Array, beta: Array, stretch: tuple[float, float], narrowest: float
-) -> Array:
+def _bounded(alpha: Array, beta: Array) -> tuple[Array, Array, Array]:
+    alpha, beta = (np.clip(np.nan_to_num(each, nan=1.0), 1.0, _FAR) for each in (alpha, beta))
+    factor = np.minimum(_FIRMEST / (alpha + beta), 1.0)
+    alpha, beta = (np.maximum(each * factor, 1.0) for each in (alpha, beta))
+    return alpha, beta, alpha + beta
+
+
+def _shares(base: Array, alpha: Array, beta: Array, stretch: tuple[float, float], narrowest: float) -> Array:
     low, high = stretch
-    cells = (high - low) / max(weight * narrowest / _FINE, 1e-12)
+    cells = (high - low) / max(narrowest / _FINE, 1e-12)
     count = int(min(max(cells, _FEWEST), _MOST, max(_MOST_POINTS / len(base), 64)))
     # Nobody's range ends inside a cell, so that everybody's density is smooth in every one of them.
-    ends = np.clip(base + weight, low, high) if len(base) < count else base[:0]
+    ends = np.clip(base + 1.0, low, high) if len(base) < count else base[:0]
     edges = np.sort(np.concatenate((np.linspace(low, high, count + 1), ends)))
-    inside = np.clip((edges - base[:, None]) / weight, 0.0, 1.0)
+    inside = np.clip(edges - base[:, None], 0.0, 1.0)
     mass = _masses(alpha, beta, inside)
     # The distribution function in the middle of each cell, counted from above: all of them end within the stretch.
     below = 1.0 - (np.cumsum(mass[:, ::-1], axis=1)[:, ::-1] - mass / 2)

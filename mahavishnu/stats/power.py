@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, log, sqrt
+from math import ceil, exp, inf, log, sqrt
 from statistics import NormalDist
 
 from mahavishnu.stats.betting import SHIFTS
 
 _NORMAL = NormalDist()
+
+_LEAST = 5e-324
+"""The smallest probability there is."""
+
+_MOST = 1e18
+"""Requests, more than there will ever be: what needs more of them is not to be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,8 @@ def needed_for_rates(
     """
     _fall(baseline, detect)
     spread = _rates_spread(baseline, baseline - detect, _share(share))
-    return _need(spread / detect**2, share, power, alpha, sides)
+    # Divided twice: the square of a small fall would be nothing.
+    return _need(spread / detect / detect, share, power, alpha, sides)
 
 
 def needed_for_times(
@@ -54,10 +61,10 @@ def needed_for_times(
     >>> needed_for_times(sigma=1.0, factor=1.2, share=0.1)
     Need(treated=263, requests=2624)
     """
-    if not (sigma > 0 and factor > 0 and factor != 1):
+    if not (sigma > 0 and 0 < factor < inf and factor != 1):
         raise ValueError("sigma must be above 0, and factor above 0 and not 1")
-    spread = sigma**2 / (_share(share) * (1 - share))
-    return _need(spread / log(factor) ** 2, share, power, alpha, sides)
+    deviations = sigma / log(factor)
+    return _need(deviations * deviations / (_share(share) * (1 - share)), share, power, alpha, sides)
 
 
 def usual_for_betting(
@@ -81,40 +88,45 @@ def usual_for_betting(
     Need(treated=916, requests=9154)
     """
     _fall(baseline, detect)
+    if not shifts or not 0 < alpha < 1:
+        raise ValueError("alpha must lie between 0 and 1, and there must be a shift to bet on")
     if not 0 <= margin < detect:
         raise ValueError("detect must be larger than the margin: within the margin nothing is to be found")
     if margin:
         growth = (detect - margin) ** 2 / (2 * _rates_spread(baseline, baseline - detect, _share(share)))
     else:
         growth = max(_growth(baseline, baseline - detect, _share(share), shift) for shift in shifts)
-    if growth <= 0:
+    if not growth > 0:
         raise ValueError("detect must be larger: none of the bets would gain on average")
-    requests = ceil(log(1 / alpha) / growth)
-    return Need(treated=ceil(requests * share), requests=requests)
+    return _counted(-log(alpha) / growth, share)
 
 
 def power_of(
     *, baseline: float, detect: float, requests: int, share: float = 0.5, alpha: float = 0.05, sides: int = 2
 ) -> float:
-    """How likely that many requests are to show a fall of `detect` points.
+    """How likely that many requests are to show a fall of `detect` points; no requests show none.
 
     >>> round(power_of(baseline=0.9, detect=0.05, requests=4_317, share=0.1), 3)
     0.8
     """
-    deviation = sqrt(_rates_spread(baseline, baseline - detect, _share(share)) / requests)
-    return _NORMAL.cdf(detect / deviation - _NORMAL.inv_cdf(1 - alpha / sides))
+    _fall(baseline, detect)
+    spread = _rates_spread(baseline, baseline - detect, _share(share))
+    tail = _tail(alpha, sides)
+    if not requests > 0:
+        return 0.0
+    return _NORMAL.cdf(detect * sqrt(requests) / sqrt(spread) - tail)
 
 
 def _growth(control: float, treatment: float, share: float, shift: float) -> float:
     """What a bet on odds that are lower by `shift` gains in the logarithm, on average of one request."""
-    odds = control / (1 - control) * exp(-shift)
-    believed = odds / (1 + odds)
-    mixed = share * believed + (1 - share) * control
-
-    def gain(actual: float, believed: float) -> float:
-        return actual * log(believed / mixed) + (1 - actual) * log((1 - believed) / (1 - mixed))
-
-    return share * gain(treatment, believed) + (1 - share) * gain(control, control)
+    # How much likelier a failure, and a success, is believed to be than with the control: of rates next to 0 or 1 the
+    # differences would leave no digit.
+    failing = 1 / (1 - control + control * exp(-shift))
+    succeeding = failing * exp(-shift)
+    # What the wealth is multiplied by where a task was treated, is this over that of its control.
+    failed, succeeded = (log(share * likelier + 1 - share) for likelier in (failing, succeeding))
+    treated = treatment * (log(succeeding) - succeeded) + (1 - treatment) * (log(failing) - failed)
+    return share * treated - (1 - share) * (control * succeeded + (1 - control) * failed)
 
 
 def _rates_spread(control: float, treatment: float, share: float) -> float:
@@ -123,11 +135,26 @@ def _rates_spread(control: float, treatment: float, share: float) -> float:
 
 
 def _need(effort: float, share: float, power: float, alpha: float, sides: int) -> Need:
-    if not (0 < power < 1 and 0 < alpha < 1):
-        raise ValueError("power and alpha must lie between 0 and 1")
-    quantiles = _NORMAL.inv_cdf(1 - alpha / sides) + _NORMAL.inv_cdf(power)
-    requests = ceil(quantiles**2 * effort)
-    return Need(treated=ceil(requests * share), requests=requests)
+    if not 0 < power < 1:
+        raise ValueError("power must lie between 0 and 1")
+    # A power that chance alone has needs nothing.
+    quantiles = max(_tail(alpha, sides) + _NORMAL.inv_cdf(power), 0.0)
+    return _counted(quantiles * quantiles * effort, share)
+
+
+def _tail(alpha: float, sides: int) -> float:
+    """The normal quantile of which that much is left outside, from the small tail: 1 - alpha may be 1."""
+    if not (0 < alpha < 1 and sides in (1, 2)):
+        raise ValueError("alpha must lie between 0 and 1, and sides must be 1 or 2")
+    return -_NORMAL.inv_cdf(max(alpha / sides, _LEAST))
+
+
+def _counted(requests: float, share: float) -> Need:
+    """Whole requests, and one at least."""
+    if not requests <= _MOST:
+        raise ValueError("what is to be found must be larger, or shared out more evenly: it takes too many requests")
+    whole = max(ceil(requests), 1)
+    return Need(treated=max(ceil(whole * share), 1), requests=whole)
 
 
 def _fall(baseline: float, detect: float) -> None:
