@@ -53,12 +53,14 @@ def randomised(probability: float | None) -> float:
     """
     if probability is None:
         raise InvalidOutcome(problem="carries no probability of its assignment; leave out what was not randomised")
+    if LEAST_PROBABILITY <= probability < 1:
+        return probability
     if not 0 < probability < 1:
         raise InvalidOutcome(
             problem=f"was assigned with probability {probability}; leave out what was not randomised (it must lie "
             "above 0 and below 1)"
         )
-    return max(LEAST_PROBABILITY, probability)
+    return LEAST_PROBABILITY
 
 
 def e_value(log_wealth: Sequence[float]) -> float:

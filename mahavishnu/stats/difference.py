@@ -125,9 +125,9 @@ class DifferenceBet:
         gap = test - control
         score = gap + ((value - test) / share if treated else (control - value) / (1 - share))
         # Of values that never vary nothing would be left; any guess that was made beforehand is a fair one.
-        variance = max(
-            _LEAST_VARIANCE, (test_squares - test * test) / share + (control_squares - control * control) / (1 - share)
-        )
+        variance = (test_squares - test * test) / share + (control_squares - control * control) / (1 - share)
+        if variance < _LEAST_VARIANCE:
+            variance = _LEAST_VARIANCE
         highest = gap + max((1 - test) / share, control / (1 - share))
         lowest = gap - max(test / share, (1 - control) / (1 - share))
         beyond: Array = score - self._margins
