@@ -46,8 +46,10 @@ class Failing:
 
     @property
     def demands(self) -> Decimal:
-        """The limit that it would keep, rounded to three digits towards what admits it."""
+        """The limit that it would keep, rounded to three digits towards what admits it; an infinite one as it is."""
         exact = Decimal(repr(self.figure))
+        if not exact.is_finite():
+            return exact
         places = Decimal(1).scaleb(exact.adjusted() - 2)
         if self.name.endswith("_ms"):
             places = max(places, Decimal(1))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, sqrt
+from math import hypot, inf, isfinite
 from typing import NamedTuple
 
 from mahavishnu.model import Scorecard
 from mahavishnu.stats.evidence import estimate
 from mahavishnu.stats.intervals import mean_interval
+from mahavishnu.stats.sketch import total
 
 ENOUGH = 100
 """Effective samples that both targets must have."""
@@ -64,7 +65,8 @@ def hints(cards: Iterable[Scorecard], runs_per_hour: Mapping[tuple[str, str], fl
     """For every target in use, the cheaper one that saves most; the largest savings first.
 
     `runs_per_hour` is how many runs of a task type each target has, by (target, task type). The cheaper one must be
-    surely cheaper, surely no more than WORSE_BY worse, and take no more than SLOWER_BY times as long on average.
+    surely cheaper, surely no more than WORSE_BY worse, and take no more than SLOWER_BY times as long on average. Runs
+    that are no number give none.
     """
     kinds: dict[str, list[_Known]] = {}
     for card in cards:
@@ -74,7 +76,7 @@ def hints(cards: Iterable[Scorecard], runs_per_hour: Mapping[tuple[str, str], fl
     found = []
     for (target, task_type), runs in runs_per_hour.items():
         used = next((each for each in kinds.get(task_type, ()) if each.target == target), None)
-        if used is not None and runs > 0:
+        if used is not None and 0 < runs < inf:
             found += _best(task_type, used, kinds[task_type], runs)
     return sorted(found, key=lambda hint: -hint.saved_usd.value)
 
@@ -92,7 +94,7 @@ def _known(card: Scorecard) -> _Known | None:
     seen = estimate(card)
     if seen.effective < ENOUGH or seen.rate is None or seen.mean_cost_micros is None or seen.mean_latency_ms is None:
         return None
-    timed = fsum(card.latency.values()) * seen.effective / seen.samples
+    timed = total(card.latency.values()) * seen.effective / seen.samples
     latency = mean_interval(card.latency, effective=timed, mean=seen.mean_latency_ms)
     if seen.cost_interval_micros is None or latency is None:
         return None
@@ -119,15 +121,20 @@ def _best(task_type: str, used: _Known, others: Sequence[_Known], runs: float) -
         for other in others
         if other.latency_ms.value <= SLOWER_BY * used.latency_ms.value
     ]
-    sure = [each for each in would_do if each.saved_usd.lo > 0 and each.added_success.lo >= -WORSE_BY]
+    sure = [each for each in would_do if each.saved_usd.lo > 0 and each.added_success.lo >= -WORSE_BY and _can_be(each)]
     return [max(sure, key=lambda hint: hint.saved_usd.value)] if sure else []
+
+
+def _can_be(hint: Hint) -> bool:
+    """Whether what it says are numbers: of sums that are none hardly anything can be said."""
+    return isfinite(hint.saved_usd.value) and isfinite(hint.added_minutes.value)
 
 
 def less(one: Figure, other: Figure) -> Figure:
     """The difference of two independent figures, with an interval from the intervals of both.
 
     G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008; of two rates with Wilson's intervals it is R. G.
-    Newcombe's method 10, Statistics in Medicine 17, 1998.
+    Newcombe's method 10, Statistics in Medicine 17, 1998. An end that is infinite leaves one of the difference so.
 
     >>> from mahavishnu.stats.intervals import wilson
     >>> lo, hi = less(Figure(56 / 70, *wilson(56, 70)), Figure(48 / 80, *wilson(48, 80)))[1:]
@@ -135,6 +142,6 @@ def less(one: Figure, other: Figure) -> Figure:
     (0.0524, 0.3339)
     """
     difference = one.value - other.value
-    down = sqrt((one.value - one.lo) ** 2 + (other.hi - other.value) ** 2)
-    up = sqrt((one.hi - one.value) ** 2 + (other.value - other.lo) ** 2)
+    down = hypot(one.value - one.lo, other.hi - other.value)
+    up = hypot(one.hi - one.value, other.value - other.lo)
     return Figure(difference, difference - down, difference + up)

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 DRAWS = 2_000
 """Worlds that are drawn: a probability is off by 0.011 at the most (one standard error)."""
 
+_WIDEST = 100.0
+"""How far the logarithm of a mean is taken to be off at most."""
+
+_FIRMEST = 1e12
+"""Samples that are told apart: with more of them a Beta distribution is one number."""
+
 _AT_ONCE = 4_000_000
 """Comparisons that are held in memory at once."""
 
@@ -38,7 +44,7 @@ def frontier(cards: Iterable[Scorecard], draws: int = DRAWS, seed: int = 1) -> F
     (compare E. J. Hughes, EMO 2001, on ranking under noise). A success rate is drawn from Beta(1 + successes, 1 +
     failures), on Kish's n; a mean cost or latency m from the normal distribution of its logarithm, with the deviation
     s/(m·√(n - 1)) that the delta method gives; a quality from the Beta distribution of as many yeses and noes, which
-    is at least as wide as it should be.
+    is at least as wide as it should be. One world is drawn at least.
 
     >>> from mahavishnu.stats.sketch import bucket_of
     >>> def card(name, successes, micros):
@@ -49,6 +55,7 @@ def frontier(cards: Iterable[Scorecard], draws: int = DRAWS, seed: int = 1) -> F
     >>> [(each.target, each.dominated_by, round(each.probability, 2)) for each in found]
     [('cheap', (), 1.0), ('good', (), 1.0), ('neither', ('good',), 0.0)]
     """
+    draws = max(draws, 1)
     points = [point for card in cards if (point := _point(card)) is not None]
     rated = all(each.quality is not None for each in points)
     shares = _chances(points, rated, draws, seed) if len(points) > 1 else [1.0] * len(points)
@@ -88,9 +95,10 @@ def _spread(counts: Mapping[int, float], scale: float) -> float:
     """The standard deviation of the logarithm of a mean; of next to nothing it is taken to be off by a factor of e."""
     weight, mean, variance = moments(counts)
     values = weight * scale
-    if values < FEWEST_FOR_A_MEAN:
+    if not values >= FEWEST_FOR_A_MEAN:
         return 1.0
-    return sqrt(variance / (values - 1)) / mean if mean > 0 else 0.0
+    # `min` keeps the first of two that cannot be compared.
+    return min(_WIDEST, sqrt(variance / (values - 1)) / mean) if mean > 0 else 0.0
 
 
 def _losses(each: _Point, rated: bool) -> tuple[float, ...]:
@@ -144,7 +152,7 @@ def _worlds(points: Sequence[_Point], rated: bool, count: int, rng: Generator) -
     """For each thing that counts one array: of so many worlds, how much each target loses by it there."""
     import numpy as np
 
-    effective = np.array([each.seen.effective for each in points])
+    effective = np.minimum([each.seen.effective for each in points], _FIRMEST)
     successes = effective * np.array([each.seen.rate or 0.0 for each in points])
     shape = (count, len(points))
     losses = [-rng.beta(1 + successes, 1 + effective - successes, shape)]
@@ -156,7 +164,7 @@ def _worlds(points: Sequence[_Point], rated: bool, count: int, rng: Generator) -
         logs = np.array([log(mean) if mean > 0 else -inf for mean in means])
         losses.append(logs + np.array(spreads) * rng.standard_normal(shape))
     if rated:
-        ratings = np.array([each.seen.rated for each in points])
+        ratings = np.minimum([each.seen.rated for each in points], _FIRMEST)
         good = ratings * np.array([each.quality or 0.0 for each in points])
         losses.append(-rng.beta(1 + good, 1 + ratings - good, shape))
     return losses
