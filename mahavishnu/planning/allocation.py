@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import get_close_matches
-from math import inf
+from math import frexp, inf, ldexp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mahavishnu.errors import UnknownName
-from mahavishnu.planning.terms import Bound, Give, Impossible, Offer, Plan, Problem, Worth
+from mahavishnu.planning.terms import MOST, Bound, Give, Impossible, Offer, Plan, Problem, Worth, sound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,7 @@ _NUDGE = 1e-4
 """How far, as a share, a bound is moved to see what lies to either side of it: far above the solver's tolerance."""
 
 _NOTHING = 1e-6
+_NOUGHT = 1e-9
 _INFEASIBLE = 2
 
 
@@ -32,9 +33,9 @@ def solve(problem: Problem) -> Plan | Impossible:
                Σ_t volume[t] · x[t,j] ≤ runs                   for each capacity
                Σ_j success[t,j] · x[t,j] ≥ rate                for each promised rate
 
-    by HiGHS (Q. Huangfu and J. A. J. Hall, Math. Prog. Comp. 10, 2018). Its dual is the price of each bound: what one
-    unit more of it would bring, as long as the same targets are mixed (D. Bertsimas and J. Tsitsiklis, Introduction to
-    Linear Optimization, 1997, §5.2).
+    in numbers that can be planned with (`terms.sound`), by HiGHS (Q. Huangfu and J. A. J. Hall, Math. Prog. Comp. 10,
+    2018). Its dual is the price of each bound: what one unit more of it would bring, as long as the same targets are
+    mixed (D. Bertsimas and J. Tsitsiklis, Introduction to Linear Optimization, 1997, §5.2).
 
     >>> from mahavishnu.planning.terms import Spending
     >>> offers = [Offer(task_type="t", target=n, success=s, cost_usd=c) for n, s, c in (("a", .6, .01), ("b", .9, .1))]
@@ -42,6 +43,7 @@ def solve(problem: Problem) -> Plan | Impossible:
     >>> plan.shares, plan.successes, round(plan.prices["total"], 3)  # 0.3 more success for $0.09 more
     ({'t': {'a': 0.5, 'b': 0.5}}, 75.0, 3.333)
     """
+    problem = sound(problem)
     offers, barred = _allowed(problem)
     missing = _missing(problem, problem.offers)
     if missing or _missing(problem, offers):
@@ -65,6 +67,7 @@ def worth(problem: Problem, name: str) -> Worth | Impossible:
     middle = solve(problem)
     if isinstance(middle, Impossible):
         return middle
+    problem = sound(problem)
     offers, _ = _allowed(problem)
     program = _program(problem, offers)
     names = [bound.name for bound in program.bounds]
@@ -79,12 +82,17 @@ def worth(problem: Problem, name: str) -> Worth | Impossible:
 
 
 class _Program(NamedTuple):
-    """The rows and columns that HiGHS is handed; a column for each offer."""
+    """The rows and columns that HiGHS is handed; a column for each offer.
+
+    `sizes` are what the rows, and `size` what the gains, are multiplied by.
+    """
 
     offers: list[Offer]
     bounds: list[Bound]
     volumes: Array
     gains: Array
+    size: float
+    sizes: Array
     matrix: Any
     limits: Array
     types: Any
@@ -120,13 +128,16 @@ def _program(problem: Problem, offers: list[Offer]) -> _Program:
     volumes = np.array([problem.volumes[each.task_type] for each in offers], dtype=float)
     success = np.array([each.success for each in offers])
     costs = volumes * np.array([each.cost_usd for each in offers])
-    bounds, rows, limits = [], [], []
+    gains = volumes * success
+    size = _handy(gains)
+    bounds, rows, limits, sizes = [], [], [], []
 
     def add(bound: Bound, places: list[int], worth: Array, limit: float) -> None:
         if places:
+            sizes.append(_handy(worth[places]))
             bounds.append(bound)
-            rows.append((places, worth[places]))
-            limits.append(limit)
+            rows.append((places, worth[places] * sizes[-1]))
+            limits.append(min(max(limit * sizes[-1], -MOST), MOST))
 
     for spending in problem.spendings:
         covered = [place for place, each in enumerate(offers) if spending.covers(each)]
@@ -150,11 +161,23 @@ def _program(problem: Problem, offers: list[Offer]) -> _Program:
         offers=offers,
         bounds=bounds,
         volumes=volumes,
-        gains=volumes * success,
+        gains=gains * size,
+        size=size,
+        sizes=np.array(sizes, dtype=float),
         matrix=csr_array((values, columns, ends), shape=(len(rows), len(offers))),
         limits=np.array(limits, dtype=float),
         types=csr_array(ones, shape=(len(numbers), len(offers))),
     )
+
+
+def _handy(row: Array) -> float:
+    """What to multiply a row by, so that HiGHS takes it for what it is; 1 for most.
+
+    It drops coefficients below 1e-9, refuses those from 1e15 on, and keeps a bound to 1e-7. A power of 2 changes no
+    digit.
+    """
+    largest = float(abs(row).max(initial=0.0))
+    return 1.0 if 1e-3 <= largest <= 1e9 or largest < 1e-60 else ldexp(1.0, -frexp(largest)[1])
 
 
 def _linprog(program: _Program) -> Any:
@@ -185,9 +208,12 @@ def _plan(program: _Program, found: Any) -> Plan:
     costs = program.volumes * [each.cost_usd for each in program.offers]
     return Plan(
         shares=shares,
-        successes=-found.fun,
+        successes=-found.fun / program.size,
         cost_usd=float(costs @ found.x),
-        prices={bound.name: max(-float(price), 0.0) for bound, price in zip(program.bounds, duals, strict=True)},
+        prices={
+            bound.name: max(-float(price), 0.0)
+            for bound, price in zip(program.bounds, duals * program.sizes / program.size, strict=True)
+        },
         gap=abs(found.fun - dual) / max(1.0, abs(found.fun)),
     )
 
@@ -198,7 +224,9 @@ def _dual(program: _Program, place: int, way: float) -> float:
     size = abs(limits[place]) or float(abs(program.matrix[[place], :]).max())
     limits[place] += way * _NUDGE * size
     found = _linprog(program._replace(limits=limits))
-    return inf if found.status == _INFEASIBLE else max(-float(found.ineqlin.marginals[place]), 0.0)
+    if found.status == _INFEASIBLE:
+        return inf
+    return max(-float(found.ineqlin.marginals[place] * program.sizes[place] / program.size), 0.0)
 
 
 def _elastic(program: _Program) -> Impossible:
@@ -212,7 +240,7 @@ def _elastic(program: _Program) -> Impossible:
     from scipy.sparse import eye_array, hstack
 
     columns, rows = len(program.offers), len(program.bounds)
-    scale = np.where(program.limits == 0, 1.0, np.abs(program.limits))
+    scale = np.where(np.abs(program.limits) < _NOUGHT, 1.0, np.abs(program.limits))
     slack: list[Any] = [program.matrix, -eye_array(rows)]
     none: list[Any] = [program.types, np.zeros((program.types.shape[0], rows))]
     found: Any = linprog(
@@ -224,10 +252,14 @@ def _elastic(program: _Program) -> Impossible:
         bounds=(0, None),
         method="highs",
     )
+    if found.status != 0:
+        # Numbers of sizes too different to be weighed against each other: then any of the bounds may be the one.
+        return Impossible(binding=tuple(bound.name for bound in program.bounds))
     given, prices = found.x[columns:], found.ineqlin.marginals
     gives = []
-    for bound, more, size in zip(program.bounds, given.tolist(), scale.tolist(), strict=True):
-        if more > _NOTHING * size:
+    amounts = (given / program.sizes).tolist()
+    for bound, given_, more, size in zip(program.bounds, given.tolist(), amounts, scale.tolist(), strict=True):
+        if given_ > _NOTHING * size:
             needed = bound.value - more if bound.unit == "point" else bound.value + more
             gives.append(Give(bound=bound, needed=needed))
     pressing = np.abs(prices) * scale > _NOTHING

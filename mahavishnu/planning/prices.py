@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from mahavishnu.planning.allocation import relaxed, solve
-from mahavishnu.planning.terms import Impossible, Offer, Problem, Spending
+from mahavishnu.planning.terms import Impossible, Offer, Problem, Spending, sound
 
 DRAWS = 10
 """Programs whose prices are averaged."""
@@ -39,6 +39,7 @@ def prices(problem: Problem, rng: Random, draws: int = DRAWS) -> dict[str, float
     >>> round(found["t"], 2), found["new"]
     (3.33, 20.0)
     """
+    problem = sound(problem)
     left = _known(problem)
     found = {each: _for_each(problem, each) for each in set(_expected(problem)) - left.volumes.keys()}
     if not left.volumes:

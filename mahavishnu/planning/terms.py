@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 from mahavishnu.model import Estimate
@@ -30,11 +30,15 @@ class Offer:
 
 
 def offer(task_type: str, target: str, seen: Estimate, adapter: str = "") -> Offer | None:
-    """What the evidence lets one count on: the lower end of Wilson's interval of 80 %. None without any evidence.
+    """What the evidence lets one count on: the lower end of Wilson's interval of 80 %.
+
+    None without any evidence, or where a rate or a cost is no number.
 
     Of many point estimates the largest are mostly the luckiest: a plan on them promises more than it brings.
     """
     if seen.rate is None or seen.mean_cost_micros is None:
+        return None
+    if not (0 <= seen.rate <= 1 and 0 <= seen.mean_cost_micros < inf):
         return None
     return Offer(
         task_type=task_type,
@@ -97,6 +101,67 @@ class Problem:
     capacities: Sequence[Capacity] = ()
     promises: Sequence[Promise] = ()
     period: str = "day"
+
+
+MOST_RUNS, MOST_USD, MOST = 1e15, 1e12, 1e18
+"""Runs in a period, dollars for one of them, and what a bound may be at most: products are numbers a solver takes."""
+
+LEAST_RUNS, LEAST_USD = 1e-9, 1e-15
+"""Fewer expected runs count as so many; what costs less is free."""
+
+
+def sound(problem: Problem) -> Problem:
+    """The problem in numbers that can be planned with; itself where it is in such.
+
+    Of a target whose success or cost is no number nothing is known, and no runs are expected of a type whose volume is
+    none. A bound that is no number holds back all that it covers, as nothing shows that it would be kept.
+
+    >>> lost = Spending(name="all", usd=float("nan"))
+    >>> sound(Problem(offers=[], volumes={"t": float("nan"), "u": 1e30}, spendings=[lost])).spendings[0].usd
+    0.0
+    """
+    return replace(
+        problem,
+        offers=[_sound_offer(each) for each in problem.offers if isfinite(each.success) and isfinite(each.cost_usd)],
+        volumes={
+            task_type: min(max(volume, LEAST_RUNS), MOST_RUNS)
+            for task_type, volume in problem.volumes.items()
+            if volume > 0
+        },
+        spendings=[replace(each, usd=_within(each.usd, -MOST, MOST, none=0.0)) for each in problem.spendings],
+        capacities=[replace(each, runs=_within(each.runs, -MOST, MOST, none=0.0)) for each in problem.capacities],
+        promises=[_sound_promise(each) for each in problem.promises],
+    )
+
+
+def _sound_offer(each: Offer) -> Offer:
+    p95 = each.p95_ms
+    numbers = (each.success, each.rate, each.samples, each.cost_usd, 0.0 if p95 is None else p95)
+    if all(0 <= number <= most for number, most in zip(numbers, (1, 1, MOST_USD, MOST_USD, inf), strict=True)) and (
+        each.cost_usd >= LEAST_USD or each.cost_usd == 0
+    ):
+        return each
+    return replace(
+        each,
+        success=_within(each.success, 0.0, 1.0, none=0.0),
+        cost_usd=0.0 if each.cost_usd < LEAST_USD else min(each.cost_usd, MOST_USD),
+        p95_ms=None if p95 is None else _within(p95, 0.0, inf, none=inf),
+        rate=_within(each.rate, 0.0, 1.0, none=0.0),
+        samples=_within(each.samples, 0.0, MOST_USD, none=0.0),
+    )
+
+
+def _sound_promise(each: Promise) -> Promise:
+    rate, slowest = each.min_success_rate, each.max_latency_ms
+    return replace(
+        each,
+        min_success_rate=None if rate is None else _within(rate, 0.0, 1e3, none=1.0),
+        max_latency_ms=None if slowest is None else _within(slowest, 0.0, inf, none=0.0),
+    )
+
+
+def _within(number: float, least: float, most: float, *, none: float) -> float:
+    return none if number != number else min(max(number, least), most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
