@@ -21,6 +21,12 @@ CONFIDENCE_KIND = "wilson_lower_95"
 MOST_WEIGHINGS = 256
 """Objectives and prices that are remembered at once: tasks may bring whatever weights they like."""
 
+_MOST, _MOST_USD = 1e200, 1e12
+"""The largest charge for a dollar, and the most dollars for a run: their product is a number."""
+
+_MOST_CHARGE = 1e9
+"""Successes that a run is charged with at most: beside more of them a drawn rate would be lost in the rounding."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptive(Scoring):
@@ -160,7 +166,7 @@ class Adaptive(Scoring):
         """What each starts from, less what it costs at the price. A success is worth `success_weight` of utility."""
         if not self.price:
             return base
-        return _plus(base, -self.price * (self.success_weight or 1.0), candidates.column(_cost_usd))
+        return _charged(base, min(self.price * (self.success_weight or 1.0), _MOST), candidates.column(_cost_usd))
 
     def _draw_few(self, field: _Field, rng: Random) -> Column:
         weight, draw = self.success_weight, rng.betavariate
@@ -220,12 +226,29 @@ def _cheapness(cheap: float, dear: float) -> Worth:
 
 
 def _quality(candidate: Candidate) -> float:
+    """As `Scoring.quality` says."""
     quality = candidate.estimate.quality
-    return 1.0 if quality is None else quality
+    if quality is None:
+        return 1.0
+    return quality if 0 <= quality <= 1 else float(quality > 1)
 
 
 def _cost_usd(candidate: Candidate) -> float:
-    return (candidate.estimate.mean_cost_micros or 0.0) / 1e6
+    """What it costs in dollars: nothing where that is not known, and as much as can be where it is no number."""
+    dollars = (candidate.estimate.mean_cost_micros or 0.0) / 1e6
+    if 0 <= dollars <= _MOST_USD:
+        return dollars
+    return 0.0 if dollars < 0 else _MOST_USD
+
+
+def _charged(total: Column, charge: float, costs: Column) -> Column:
+    """Utilities less what the costs are charged with. The charge is bounded: of a success nothing would be left."""
+    if isinstance(costs, list):
+        charges = [charge * cost for cost in costs]
+        return [base - (min(_MOST_CHARGE, due)) for base, due in zip(total, charges, strict=True)]
+    import numpy as np
+
+    return total - np.minimum(charge * costs, _MOST_CHARGE)
 
 
 def _times(weight: float, column: Column) -> Column:

@@ -41,7 +41,7 @@ class Statistical(Scoring):
             raise ValueError("exploration must lie between 0 and 0.5")
         if not 0 <= self.failing_below <= 1:
             raise ValueError("failing_below must lie between 0 and 1")
-        if self.explore_after_s < 0:
+        if not self.explore_after_s >= 0:
             raise ValueError("explore_after_s must be 0 or more")
 
     @property
@@ -88,13 +88,15 @@ class Statistical(Scoring):
     def _scored(self, each: Candidate) -> _Scored:
         seen = each.estimate
         trusted = self.trusts(seen)
+        # What is no rate is no ground to go first.
+        rate = seen.wilson_lo if 0 <= seen.wilson_lo <= 1 else 0.0
         return _Scored(
             candidate=each,
             name=each.target.name,
             seen=seen,
             trusted=trusted,
             failing=trusted and seen.wilson_hi < self.failing_below,
-            floor=self.success_weight * seen.wilson_lo + self.besides(seen),
+            floor=self.success_weight * rate + self.besides(seen),
         )
 
     def _order(self, scored: list[_Scored], published: Sequence[str]) -> list[_Scored]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from hashlib import sha256
+from math import isfinite
 
 from mahavishnu.model import Candidate
 from mahavishnu.model.objective import Objective
@@ -47,11 +48,13 @@ def weighed_by(objective: Objective | None, price: float = 0.0) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as whole percents; 100 and 0 only where it is all or nothing.
+    """A share as whole percents; 100 and 0 only where it is all or nothing. What is no number is said to be none.
 
     >>> percent(0.999), percent(1.0), percent(0.004)
     ('99', '100', '1')
     """
+    if not isfinite(share * 100):
+        return str(share)
     whole = round(share * 100)
     if share < 1:
         whole = min(whole, 99)

@@ -32,7 +32,8 @@ class Scoring:
 
     def __post_init__(self) -> None:
         weights = (self.success_weight, self.speed_weight, self.cost_weight, self.quality_weight)
-        if not (min(weights) >= 0 and 0 < sum(weights) < inf):
+        # Products with a million, which a prior may weigh, and with utilities are to be numbers.
+        if not (min(weights) >= 0 and 0 < sum(weights) < 1e100):
             raise ValueError("success_weight, speed_weight, cost_weight, quality_weight must be 0 or more, not all 0")
         if not (0 < self.fast_ms < self.slow_ms < inf and self.slow_ms / self.fast_ms < inf):
             raise ValueError("fast_ms must be above 0 and below slow_ms")
