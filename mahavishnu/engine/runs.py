@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
@@ -370,10 +369,11 @@ class Runner:
         )
 
 
-def _running(run: Run, leg: Leg, call: Call) -> Awaitable[Result]:
+async def _running(run: Run, leg: Leg, call: Call) -> Result:
+    """A coroutine, so that what an adapter raises before it awaits anything is contained as well."""
     if run.stream is None:
-        return leg.adapter.run(run.task, leg.target, call)
-    return streamed(leg.adapter, run.task, leg.target, call, run.stream)
+        return await leg.adapter.run(run.task, leg.target, call)
+    return await streamed(leg.adapter, run.task, leg.target, call, run.stream)
 
 
 class _Announcer:

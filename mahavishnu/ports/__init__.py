@@ -6,6 +6,7 @@ from mahavishnu.ports.experiments import Assigned, Experiments, Stage, Trial
 from mahavishnu.ports.facts import Evidence, Fact, Settlement
 from mahavishnu.ports.money import Charge, Cost, Ledger, Queue
 from mahavishnu.ports.policies import Policy
+from mahavishnu.ports.presence import Presence
 from mahavishnu.ports.schedules import Scheduler, Upcoming
 from mahavishnu.ports.stores import (
     Aggregates,
@@ -18,7 +19,6 @@ from mahavishnu.ports.stores import (
     Keeping,
     Kept,
     Keys,
-    Presence,
     Retention,
     Snapshots,
     Store,

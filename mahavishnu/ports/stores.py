@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
+from mahavishnu.model import Daily, Decision, Execution, Outcome, Snapshot, Status, Target
 from mahavishnu.model.alert import Alert, Watch
 from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports.experiments import Experiments
 from mahavishnu.ports.facts import Evidence, Fact, Settlement
 from mahavishnu.ports.money import Ledger, Queue
+from mahavishnu.ports.presence import Presence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,49 +106,6 @@ class Keys(Protocol):
 
     async def holder(self, key: str) -> Claim | None:
         """Who has a key now, without taking it (`mine` is False); None where it is free or its owner died."""
-        ...
-
-
-class Presence(Protocol):
-    """Which processes are alive, and what the dead ones left running.
-
-    On one host a process that runs is never taken for dead, however long it was stopped. No wall clock is compared.
-    """
-
-    @property
-    def process_id(self) -> str: ...
-
-    @property
-    def token(self) -> int:
-        """What a run begins with. It grows when this process was given up and has registered again."""
-        ...
-
-    def holds(self, token: int) -> bool:
-        """Whether a run that began with it may go on, by what is known here: it is current, and the lease is valid."""
-        ...
-
-    async def renew(self, *, within_s: float | None = None) -> None:
-        """Renew the lease if it is due, and find out whether this process was given up."""
-        ...
-
-    async def reap(self) -> Sequence[Execution]:
-        """Give up every process that is gone; returns the executions that are `LOST` by that.
-
-        One transaction for each: its running executions end, what it had set aside is given back, its keys are free.
-        """
-        ...
-
-    async def release(self, process_id: str) -> Sequence[Execution]:
-        """Give up one process, whether it is gone or not. Raises `UnknownName`."""
-        ...
-
-    async def processes(self) -> Sequence[Process]:
-        """Those that have not been given up, the oldest first."""
-        ...
-
-    def withdraw(self, begun: Sequence[Execution], at_us: int, *, settle: Settlement | None = None) -> Awaitable[int]:
-        """Undo starts of our own whose fate is unknown: one that is there ends as `CANCELLED`, free of charge, and what
-        was set aside for it is given back; of one that is not there nothing is written."""
         ...
 
 

@@ -16,7 +16,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from mahavishnu.errors import StoreUnavailable, TakenOver, UnknownName
 from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
 from mahavishnu.model.unreadable import Rows, Switches
-from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
     Claim,
     Clock,
@@ -29,7 +28,7 @@ from mahavishnu.ports import (
     Settlement,
     StoreInfo,
 )
-from mahavishnu.storage import aggregates, catalogue, jobs, reads, schema, workflows
+from mahavishnu.storage import aggregates, catalogue, jobs, reads, schema
 from mahavishnu.storage.access import Access
 from mahavishnu.storage.address import parse, shown_url
 from mahavishnu.storage.alerts import SqlAlerts
@@ -54,6 +53,7 @@ from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.trouble import unavailable
 from mahavishnu.storage.waiting import FOREVER
 from mahavishnu.storage.withdrawing import withdraw
+from mahavishnu.storage.workflows import SqlWorkflows
 from mahavishnu.storage.writer import Work, Writer
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ PAGE = 250
 """Facts read at once, each of which may hold a large value; between two pages nothing is held."""
 
 
-class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
+class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
     """Everything is written by one thread and read by a few others: the event loop is never kept waiting.
 
     May be used from several event loops at once. Each object is a presence of its own, also two of one process.
@@ -326,30 +326,6 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments):
 
     async def switch_target(self, name: str, enabled: bool) -> None:
         await self._write(partial(catalogue.switch_target, name=name, enabled=enabled))
-
-    # -- workflows -----------------------------------------------------------------------------------------------------
-
-    async def record_workflow_start(self, start: WorkflowStart) -> None:
-        await self._write(partial(workflows.record_start, start=start), facts=1)
-
-    async def record_step_end(self, end: StepEnd) -> None:
-        await self._write(partial(workflows.record_step_end, end=end), facts=1)
-
-    async def record_workflow_end(self, end: WorkflowEnd) -> None:
-        await self._write(partial(workflows.record_end, end=end), facts=1)
-
-    async def workflow(self, run_id: str) -> WorkflowRun | None:
-        return await self._read(partial(workflows.workflow_run, run_id=run_id, census=self._census))
-
-    async def workflows(self, last: int) -> Sequence[WorkflowRun]:
-        return await self._read(partial(workflows.newest_runs, last=last, census=self._census))
-
-    async def request_cancel(self, run_id: str) -> bool:
-        now_us = self._clock.now_us()
-        return await self._write(partial(workflows.request_cancel, run_id=run_id, at_us=now_us), facts=1)
-
-    async def cancel_requested(self, run_id: str) -> bool:
-        return await self._read(partial(workflows.cancel_requested, run_id=run_id))
 
     # ------------------------------------------------------------------------------------------------------------------
 

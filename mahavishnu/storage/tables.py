@@ -296,26 +296,13 @@ watch = Table("watch", metadata, whole("revision"), whole("cursor"), text("state
 """One row, once somebody has watched: what was seen up to the cursor."""
 
 budgets = Table(
-    "budgets",
-    metadata,
-    key("name"),
-    text("body"),
-    maybe_whole("hard_micros"),
-    whole("since"),
-    text("label"),
+    "budgets", metadata, key("name"), text("body"), maybe_whole("hard_micros"), whole("since"), text("label")
 )
 """`since` is the position from which on each counts by its accounts: what its period `label` had until then was carried
 over.
 """
 
-balances = Table(
-    "balances",
-    metadata,
-    key("budget"),
-    key("label"),
-    whole("spent"),
-    whole("reserved"),
-)
+balances = Table("balances", metadata, key("budget"), key("label"), whole("spent"), whole("reserved"))
 """What the entries of each account add up to: kept beside them, so that asking for room is asking one row."""
 
 reservations = Table(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
@@ -13,10 +15,14 @@ from mahavishnu.errors import InputError
 from mahavishnu.model import Status
 from mahavishnu.model.workflow import invalid_workflow
 from mahavishnu.model.workflow_run import StepEnd, StepStatus, WorkflowEnd, WorkflowRun, WorkflowStart
+from mahavishnu.ports import Clock
 from mahavishnu.storage.presence import Census
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import cancellations, processes, step_ends, workflow_ends, workflow_starts
 from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.writer import Work
+
+T = TypeVar("T")
 
 _starts, _ends = workflow_starts.c, workflow_ends.c
 _others = workflow_starts.alias()
@@ -62,6 +68,41 @@ _STEP_ENDS = (
 )
 
 
+class SqlWorkflows(ABC):
+    """The part of the store in a database that keeps runs of workflows."""
+
+    _clock: Clock
+    _census: Census
+
+    @abstractmethod
+    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
+
+    @abstractmethod
+    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
+
+    async def record_workflow_start(self, start: WorkflowStart) -> None:
+        await self._write(partial(_record_start, start=start), facts=1)
+
+    async def record_step_end(self, end: StepEnd) -> None:
+        await self._write(partial(_record_step_end, end=end), facts=1)
+
+    async def record_workflow_end(self, end: WorkflowEnd) -> None:
+        await self._write(partial(_record_end, end=end), facts=1)
+
+    async def workflow(self, run_id: str) -> WorkflowRun | None:
+        return await self._read(partial(_workflow_run, run_id=run_id, census=self._census))
+
+    async def workflows(self, last: int) -> Sequence[WorkflowRun]:
+        return await self._read(partial(_newest_runs, last=last, census=self._census))
+
+    async def request_cancel(self, run_id: str) -> bool:
+        now_us = self._clock.now_us()
+        return await self._write(partial(_request_cancel, run_id=run_id, at_us=now_us), facts=1)
+
+    async def cancel_requested(self, run_id: str) -> bool:
+        return await self._read(partial(_cancel_requested, run_id=run_id))
+
+
 def another_workflow(run_id: str) -> InputError:
     """What is raised where one run id is used for two things."""
     return invalid_workflow(
@@ -70,7 +111,7 @@ def another_workflow(run_id: str) -> InputError:
     )
 
 
-def record_start(transaction: Transaction, start: WorkflowStart) -> None:
+def _record_start(transaction: Transaction, start: WorkflowStart) -> None:
     definition, inputs = _json(start.definition), _json(start.inputs)
     for row in transaction.find(_ANY_START, {"run": escaped(start.run_id)}):
         if (row.definition, row.inputs) != (definition, inputs):
@@ -90,14 +131,14 @@ def record_start(transaction: Transaction, start: WorkflowStart) -> None:
     )
 
 
-def record_end(transaction: Transaction, end: WorkflowEnd) -> None:
+def _record_end(transaction: Transaction, end: WorkflowEnd) -> None:
     transaction.add(
         workflow_ends,
         (transaction.position(), end.id, escaped(end.run_id), end.status.value, _escaped(end.reason), end.at_us),
     )
 
 
-def record_step_end(transaction: Transaction, end: StepEnd) -> None:
+def _record_step_end(transaction: Transaction, end: StepEnd) -> None:
     transaction.add(
         step_ends,
         (
@@ -113,7 +154,7 @@ def record_step_end(transaction: Transaction, end: StepEnd) -> None:
     )
 
 
-def request_cancel(transaction: Transaction, run_id: str, at_us: int) -> bool:
+def _request_cancel(transaction: Transaction, run_id: str, at_us: int) -> bool:
     found = transaction.find(_RUN, {"run": escaped(run_id)})
     if not found or found[0].end_position > found[0].position:
         return False
@@ -121,12 +162,12 @@ def request_cancel(transaction: Transaction, run_id: str, at_us: int) -> bool:
     return True
 
 
-def cancel_requested(connection: Connection, run_id: str) -> bool:
+def _cancel_requested(connection: Connection, run_id: str) -> bool:
     row = connection.execute(_RUN, {"run": escaped(run_id)}).first()
     return row is not None and row.cancel_position > row.end_position
 
 
-def workflow_run(connection: Connection, run_id: str, census: Census) -> WorkflowRun | None:
+def _workflow_run(connection: Connection, run_id: str, census: Census) -> WorkflowRun | None:
     row = connection.execute(_RUN, {"run": escaped(run_id)}).first()
     if row is None:
         return None
@@ -134,7 +175,7 @@ def workflow_run(connection: Connection, run_id: str, census: Census) -> Workflo
     return replace(_run_of(row, census), ends=tuple(_step_end_of(each) for each in found))
 
 
-def newest_runs(connection: Connection, last: int, census: Census) -> list[WorkflowRun]:
+def _newest_runs(connection: Connection, last: int, census: Census) -> list[WorkflowRun]:
     newest: Select[Any] = _RUNS.order_by(_starts.position.desc()).limit(max(last, 0))
     return [_run_of(row, census) for row in connection.execute(newest)]
 

@@ -56,7 +56,7 @@ def test_a_flag_beats_the_environment_and_the_environment_beats_the_file():
 
 
 def test_every_setting_outside_the_free_tables_has_a_variable():
-    assert len(variables()) == 38
+    assert len(variables()) == 40
     for variable, (table, key) in variables().items():
         value = getattr(getattr(Settings(), table), key)
         assert load_settings(None, {variable: str(value)}, {}) == Settings()
