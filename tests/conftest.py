@@ -9,7 +9,8 @@ import pytest
 
 from mahavishnu.redaction import forget_secrets
 from tests.examples import load_profile
-from tests.servers.postgres import Postgres, running_postgres
+from tests.running.place import run_folder
+from tests.servers.postgres import Postgres, running_postgres, shared_postgres
 
 pytest_plugins = ["tests.running.limits"]
 
@@ -29,19 +30,20 @@ def _no_secret_of_another_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _postgres() -> Iterator[Postgres]:
-    with running_postgres(Path(tempfile.mkdtemp(prefix="pg-"))) as server:
-        yield server
+def _postgres(pytestconfig: pytest.Config) -> Postgres:
+    return shared_postgres(run_folder(pytestconfig) / "postgres")
 
 
 @pytest.fixture
-def postgres(_postgres: Postgres) -> Callable[[], str]:
-    """A real PostgreSQL that others use as well; each call makes a fresh database on it and returns its URL."""
-    return _postgres.url
+def postgres(_postgres: Postgres) -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL that the whole run shares; each call makes a fresh database on it and returns its URL."""
+    with _postgres.databases() as fresh:
+        yield fresh
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres(pytestconfig: pytest.Config) -> Iterator[Postgres]:
     """A PostgreSQL of the test's own, to stop, start, kill and freeze; `url()` makes a fresh database on it."""
-    with running_postgres(Path(tempfile.mkdtemp(prefix="pg-"))) as server:
+    folder = run_folder(pytestconfig)
+    with running_postgres(Path(tempfile.mkdtemp(prefix="pg-", dir=folder)), template=folder / "template") as server:
         yield server

@@ -6,6 +6,9 @@ import psutil
 import psycopg
 import pytest
 
+from tests.running.place import run_folder
+from tests.servers.postgres import shared_postgres
+
 
 def value(url):
     with psycopg.connect(url) as connection:
@@ -66,3 +69,13 @@ def test_a_frozen_server_can_be_stopped_and_killed(own_postgres):
     processes = psutil.Process(own_postgres.pid).children(recursive=True)
     own_postgres.kill()
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def test_processes_of_one_run_share_a_server_and_the_databases_of_a_test_are_dropped(postgres, pytestconfig):
+    again = shared_postgres(run_folder(pytestconfig) / "postgres")
+    with again.databases() as fresh:
+        keep(postgres(), 7)
+        url = fresh()
+        assert url.partition("?")[2] == postgres().partition("?")[2]
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(url)

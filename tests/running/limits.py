@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,27 +15,19 @@ from typing import Any
 import pytest
 
 from tests.running import watchdog
+from tests.running.place import RUN_FOLDER, make_run_folder
 
 # Longer than a run takes on a busy machine. A test's own limit stands in pyproject.toml.
 RUN_LIMIT_S = float(os.environ.get("TESTS_RUN_LIMIT_S", "1800"))
 STALL_S = float(os.environ.get("TESTS_STALL_S", "180"))
 DEFAULT_TEST_LIMIT_S = 120.0
 
-RUN_FOLDER = pytest.StashKey[Path]()
-
-
-def run_folder(config: pytest.Config) -> Path:
-    """The folder that the processes of this run share; it is gone when the run is over."""
-    return config.stash[RUN_FOLDER]
-
 
 def pytest_configure(config: pytest.Config) -> None:
     if is_worker(config):
         folder = Path(config.workerinput["run_folder"])  # type: ignore[attr-defined]
     else:
-        # A short path: the sockets of servers stand in it, and a socket's name may have about a hundred letters.
-        folder = Path(tempfile.mkdtemp(prefix="run-"))
-        folder.chmod(0o711)
+        folder = make_run_folder()
         os.environ[watchdog.RUN] = str(folder)
         _start_watchdog(config, folder)
     config.stash[RUN_FOLDER] = folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -9,7 +10,7 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
@@ -26,8 +27,18 @@ from psycopg import sql
 SERVER_USER = "pgserver"
 START_S = 60
 STOP_S = 60
-# Power is never turned off under a test, and to flush dozens of databases takes minutes.
-OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses=")
+NUMBERS = count(1)
+# A server that outlives the process which started it must not be taken for one that was forgotten.
+SHARED: list[Postgres] = []
+# Power is never turned off under a test, and to flush dozens of databases takes minutes. Shared memory that a killed
+# server leaves behind stands in its folder, and goes with it.
+OPTIONS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "max_connections=200",
+    "listen_addresses=",
+    "dynamic_shared_memory_type=mmap",
+)
 
 
 class Postgres:
@@ -36,11 +47,11 @@ class Postgres:
     The path of the folder must be short: the socket stands in it, and a socket's name may have about a hundred letters.
     """
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = OPTIONS) -> None:
+    def __init__(self, folder: Path, *, options: Sequence[str] = OPTIONS, template: Path | None = None) -> None:
+        self._template = template
         self._data = folder / "data"
         self._log = folder / "log"
         self._options = options
-        self._names = (f"test_{os.getpid()}_{number}" for number in count(1))
         self._process: psutil.Popen | None = None
         self._frozen: list[psutil.Process] = []
 
@@ -48,7 +59,7 @@ class Postgres:
         """Return when it takes connections; the data is made where there is none."""
         assert self._process is None, "this PostgreSQL runs already"
         if not (self._data / "PG_VERSION").exists():
-            _make_data(self._data)
+            self._make_data()
         command = [_binary("postgres"), "-D", str(self._data), "-k", str(self._data)]
         for option in self._options:
             command += ["-c", option]
@@ -57,7 +68,7 @@ class Postgres:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **_as_user()
             )
         deadline = time.monotonic() + START_S
-        while not self._takes_connections():
+        while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise AssertionError(f"PostgreSQL did not start: {self._log.read_text(errors='replace')[-2000:]}")
@@ -116,12 +127,44 @@ class Postgres:
     def url(self, database: str | None = None) -> str:
         """The URL of a database; without a name, of a fresh one, for which the server must run."""
         if database is None:
-            database = next(self._names)
-            with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-                connection.execute(sql.SQL("CREATE DATABASE {} STRATEGY FILE_COPY").format(sql.Identifier(database)))
+            return self._make(f"test_{os.getpid()}_{next(NUMBERS)}")
         return f"postgresql://postgres@/{database}?host={quote(str(self._data))}"
 
-    def _takes_connections(self) -> bool:
+    @contextmanager
+    def databases(self) -> Iterator[Callable[[], str]]:
+        """What makes fresh databases; they are dropped afterwards, since each takes seven megabytes."""
+        names: list[str] = []
+
+        def fresh() -> str:
+            names.append(f"test_{os.getpid()}_{next(NUMBERS)}")
+            return self._make(names[-1])
+
+        try:
+            yield fresh
+        finally:
+            with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+                for name in names:
+                    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _make(self, database: str) -> str:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {} STRATEGY FILE_COPY").format(sql.Identifier(database)))
+        return self.url(database)
+
+    def _make_data(self) -> None:
+        if self._template is None:
+            _initialise(self._data)
+            return
+        with _locked(self._template):
+            template = self._template / "data"
+            if not (template / "PG_VERSION").exists():
+                _initialise(template)
+        subprocess.run(["cp", "-a", str(template), str(self._data)], check=True)
+        if os.geteuid() == 0:
+            _let_through(self._data)
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -137,9 +180,14 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(folder: Path, *, options: Sequence[str] = OPTIONS) -> Iterator[Postgres]:
-    """A server that runs, and is gone at the end together with its folder, whatever happened to it meanwhile."""
-    server = Postgres(folder, options=options)
+def running_postgres(
+    folder: Path, *, options: Sequence[str] = OPTIONS, template: Path | None = None
+) -> Iterator[Postgres]:
+    """A server that runs, and is gone at the end together with its folder, whatever happened to it meanwhile.
+
+    With a `template`, a folder that others use as well, its data is a copy instead of being made anew.
+    """
+    server = Postgres(folder, options=options, template=template)
     try:
         server.start()
         yield server
@@ -148,7 +196,25 @@ def running_postgres(folder: Path, *, options: Sequence[str] = OPTIONS) -> Itera
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_data(data: Path) -> None:
+def shared_postgres(folder: Path) -> Postgres:
+    """The server in this folder, started by the first process that asks; the run's watchdog ends it with the run."""
+    with _locked(folder):
+        server = Postgres(folder)
+        if not server.answers():
+            server.start()
+            SHARED.append(server)
+        return server
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _initialise(data: Path) -> None:
     data.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         _keep_user()
