@@ -2,19 +2,48 @@
 # Only python3 (3.11 or newer, with venv) and make are assumed.
 
 PYTHON ?= python3
-VENV := .venv
+# Another interpreter has a venv of its own: make test PYTHON=python3.12 makes .venv-python3.12.
+VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := 0.13.8
 
-.PHONY: demo test lint check bench lock clean
+MATRIX := python3.11 python3.12 python3.13
+PYTEST := $(BIN)/python -m pytest
+# What a test is held to stands in pyproject.toml; what a whole run is held to, in seconds, here.
+LIMIT := TESTS_RUN_LIMIT_S
+WORKERS ?= 2
+IN_PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# Options for pytest: make test ARGS="-k budget".
+ARGS ?=
+
+.PHONY: demo test quick matrix soak fuzz lint check bench lock clean
 
 demo: $(READY)
 	$(BIN)/python docs/examples/demo.py
 	$(BIN)/python docs/examples/engines_demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(LIMIT)=1800 $(PYTEST) $(IN_PARALLEL) --durations=20 $(ARGS)
+
+# What needs no server: the units, the contracts and the examples in the docstrings.
+quick: $(READY)
+	$(LIMIT)=600 $(PYTEST) $(IN_PARALLEL) -m "not server and not soak" $(ARGS) tests/unit tests/contract mahavishnu adapters flows
+
+matrix:
+	@tried=""; for python in $(MATRIX); do \
+		if $$python -c "" 2> /dev/null; then \
+			echo "== $$python"; $(MAKE) --no-print-directory quick PYTHON=$$python || exit 1; tried="$$tried $$python"; \
+		else echo "== $$python was not found"; fi; \
+	done; test -n "$$tried" || { echo "None of $(MATRIX) was found."; exit 1; }; echo "== passed on$$tried"
+
+# What takes too long for every landing.
+soak: $(READY)
+	$(LIMIT)=14400 $(PYTEST) -m soak --timeout=7200 --durations=0 $(ARGS)
+
+# Laws over fresh examples, twenty times as many; what it finds becomes an explicit example.
+fuzz: $(READY)
+	TESTS_PROFILE=fuzz $(LIMIT)=14400 $(PYTEST) -n $(WORKERS) --dist worksteal -m hypothesis --timeout=7200 $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -49,4 +78,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis

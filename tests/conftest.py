@@ -29,6 +29,39 @@ def _no_secret_of_another_test() -> Iterator[None]:
     forget_secrets()
 
 
+SERVERS = frozenset({"postgres", "own_postgres", "engines"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server, and keep on one worker what shares something that takes long to start."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        if asked & SERVERS:
+            item.add_marker("server")
+        group = "engines" if "engines" in asked else _shared_by_file(item)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+    # The group that takes longest begins first; what is short fills what is left at the end.
+    items.sort(key=_place)
+
+
+def _shared_by_file(item: pytest.Item) -> str | None:
+    """The file of a test that shares a fixture with others of its file."""
+    definitions = getattr(item, "_fixtureinfo", None)
+    if definitions is None:
+        return None
+    made = [found[-1] for found in definitions.name2fixturedefs.values() if found]
+    return item.location[0] if any(fixture.scope == "module" for fixture in made) else None
+
+
+def _place(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    if group is not None:
+        return 0 if group.args == ("engines",) else 1
+    return 2 if item.location[0].startswith(("tests/integration", "tests/acceptance")) else 3
+
+
 @pytest.fixture(scope="session")
 def _postgres(pytestconfig: pytest.Config) -> Postgres:
     return shared_postgres(run_folder(pytestconfig) / "postgres")

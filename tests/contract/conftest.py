@@ -8,7 +8,7 @@ from mahavishnu.ports import Store
 from mahavishnu.storage import Memory, MemoryStore, SqlStore
 from mahavishnu.testing.clock import ManualClock
 
-KINDS = ("memory", "sqlite", "postgres")
+KINDS = ("memory", "sqlite", pytest.param("postgres", marks=pytest.mark.server))
 
 
 @pytest.fixture(params=KINDS)
