@@ -12,6 +12,13 @@ from mahavishnu.errors.adapters import (
     TimedOut,
     Transient,
 )
+from mahavishnu.errors.backups import (
+    BackupFailed,
+    BackupRefused,
+    BackupUnusable,
+    RestoreFailed,
+    RestoreRefused,
+)
 from mahavishnu.errors.contained import Contained
 from mahavishnu.errors.inputs import (
     ExperimentExists,
@@ -56,6 +63,9 @@ __all__ = [
     "AdapterError",
     "AuthenticationError",
     "AuthorizationError",
+    "BackupFailed",
+    "BackupRefused",
+    "BackupUnusable",
     "BudgetExhausted",
     "Cancelled",
     "Contained",
@@ -80,6 +90,8 @@ __all__ = [
     "RecordUnreadable",
     "Refused",
     "RepositoryError",
+    "RestoreFailed",
+    "RestoreRefused",
     "SettingsError",
     "SnapshotConflict",
     "StoreOutdated",

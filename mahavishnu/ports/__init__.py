@@ -1,6 +1,7 @@
 """The contracts: what an adapter, a policy, a store and a clock promise to the rest of the house."""
 
 from mahavishnu.ports.adapters import Adapter, Call, Discovers, HostsWorkflows, Priced, RunRef, Streams
+from mahavishnu.ports.backups import BackupManifest, Check, Progress, Restored, StoreLocation, Verification
 from mahavishnu.ports.clock import Clock
 from mahavishnu.ports.experiments import Assigned, Experiments, Stage, Trial
 from mahavishnu.ports.facts import Evidence, Fact, Settlement
@@ -33,8 +34,10 @@ __all__ = [
     "Aggregates",
     "Alerts",
     "Assigned",
+    "BackupManifest",
     "Call",
     "Charge",
+    "Check",
     "Claim",
     "Clock",
     "Cost",
@@ -55,7 +58,9 @@ __all__ = [
     "Presence",
     "Priced",
     "Program",
+    "Progress",
     "Queue",
+    "Restored",
     "Retention",
     "RunRef",
     "Scheduler",
@@ -64,11 +69,13 @@ __all__ = [
     "Stage",
     "Store",
     "StoreInfo",
+    "StoreLocation",
     "Streams",
     "Targets",
     "Trial",
     "TrialEngine",
     "Tryable",
     "Upcoming",
+    "Verification",
     "Workflows",
 ]

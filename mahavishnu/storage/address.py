@@ -152,6 +152,11 @@ def wherever(url: str) -> str:
     return file.render_as_string(hide_password=False)
 
 
+def interrupted_restore(path: Path) -> Path:
+    """The folder in which a store is put together before its file gets its name."""
+    return path.with_name(f"{path.name}.restoring")
+
+
 def check_file(address: Address) -> None:
     """Refuse a file that cannot work, saying why better than the database would."""
     path = address.path
@@ -161,6 +166,11 @@ def check_file(address: Address) -> None:
         raise address.unavailable(f"{missing}; create it, or name another file")
     if path.is_dir():
         raise address.unavailable(f'"{path}" is a folder; name a file in it')
+    if not path.exists() and (staging := interrupted_restore(path)).exists():
+        raise address.unavailable(
+            f"restoring it was interrupted, or is under way; run `mahavishnu store restore` again, "
+            f'or remove the folder "{staging}" to begin with an empty store'
+        )
     if not _writable(folder):
         raise address.unavailable(f'the folder "{folder}" is read-only; run: chmod u+w "{folder}"')
     if path.exists() and not _writable(path):

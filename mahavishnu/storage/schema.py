@@ -30,13 +30,18 @@ def migrate(database: Database) -> None:
     """Run every migration that is missing. Several processes may do so at once: one does it, the others wait."""
     use_write_ahead_log(database)
     with database.connect_to_write() as connection, connection.begin():
-        if not database.address.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+        exclude_others(database, connection)
         found = revision(connection)
         if found == NONE:
-            _refuse_strangers(database, connection)
+            refuse_strangers(database, connection)
         if found != HEAD:
             _run_migrations(database, connection, found)
+
+
+def exclude_others(database: Database, connection: Connection) -> None:
+    """Whoever else would set up or migrate this database waits until this transaction is over."""
+    if not database.address.is_sqlite:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
 
 
 def revision(connection: Connection) -> str:
@@ -47,7 +52,12 @@ def revision(connection: Connection) -> str:
     return NONE if found is None else str(found)
 
 
-def _refuse_strangers(database: Database, connection: Connection) -> None:
+def set_up(database: Database, connection: Connection, at: str = HEAD) -> None:
+    """Create the tables in an empty database, as they are at a revision. Raises `StoreOutdated` for an unknown one."""
+    _run_migrations(database, connection, at, to=at)
+
+
+def refuse_strangers(database: Database, connection: Connection) -> None:
     taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
     if taken:
         raise database.address.unavailable(
@@ -55,7 +65,7 @@ def _refuse_strangers(database: Database, connection: Connection) -> None:
         )
 
 
-def _run_migrations(database: Database, connection: Connection, found: str) -> None:
+def _run_migrations(database: Database, connection: Connection, found: str, to: str = "head") -> None:
     # Alembic takes longer to import than an ordinary opening takes altogether.
     from alembic import command
     from alembic.config import Config
@@ -67,7 +77,7 @@ def _run_migrations(database: Database, connection: Connection, found: str) -> N
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     except CommandError:
         # The only way is forward: a database of a later version needs that version.
         raise StoreOutdated(url=database.address.shown, found=found, wanted=HEAD) from None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from hashlib import file_digest
 from pathlib import Path
 from secrets import token_hex
 
 ABANDONED_S = 24 * 3600
 """How old a part that nobody names must be before it goes: a younger one may be about to be named."""
+
+SEAL = "seal.json"
+"""The names of a part's files and their SHA-256. Parts that are older than seals have none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +59,7 @@ class Folder:
         draft.mkdir(parents=True)
         try:
             yield draft
+            seal(draft)
             for file in draft.iterdir():
                 _sync(file)
             _sync(draft)
@@ -78,8 +84,32 @@ class Folder:
                 shutil.rmtree(found, ignore_errors=True)
                 _remove_if_empty(found.parent)
 
+    def remove_all(self, store: int) -> None:
+        """Remove everything that is of one store, whether it is named or not."""
+        for found in (*self.root.glob(f"*/{store:x}-*"), *self.root.glob(f"*/.{store:x}-*")):
+            shutil.rmtree(found, ignore_errors=True)
+            _remove_if_empty(found.parent)
+
+    def strays(self, store: int, named: Callable[[str], bool]) -> list[str]:
+        """Parts of this store that are not named, and too old to be on their way."""
+        young = time.time() - ABANDONED_S
+        found = self.root.glob(f"*/{store:x}-*")
+        old = (path for path in found if (state := _state(path)) is not None and state.st_mtime < young)
+        return sorted(name for path in old if not named(name := f"{path.parent.name}/{path.name}"))
+
     def size_bytes(self) -> int:
         return sum(state.st_size for file in self.root.glob("*/*/*.parquet") if (state := _state(file)) is not None)
+
+
+def digest_of(file: Path) -> str:
+    with file.open("rb") as source:
+        return file_digest(source, "sha256").hexdigest()
+
+
+def seal(part: Path) -> None:
+    """Note what the files of a part are, so that a part that was changed or lost one of them can be told."""
+    files = {file.name: digest_of(file) for file in sorted(part.glob("*.parquet"))}
+    (part / SEAL).write_text(json.dumps(files, indent=1))
 
 
 def _state(path: Path) -> os.stat_result | None:
