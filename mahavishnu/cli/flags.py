@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.ports import Store
+    from mahavishnu.ports import Store, StoreLocation
     from mahavishnu.settings import Settings
 
 T = TypeVar("T")
@@ -36,6 +36,13 @@ class Flags:
         settings = load_settings(self.config, os.environ, overrides)
         learn(*secrets_of(settings, os.environ))
         return settings
+
+    def location(self) -> StoreLocation:
+        """Where the store of the settings is. Raises SettingsError."""
+        from mahavishnu.ports import StoreLocation
+
+        settings = self.settings()
+        return StoreLocation(settings.store.url, settings.lake.folder, settings.store.spool)
 
 
 def flags_of(ctx: typer.Context) -> Flags:

@@ -1,8 +1,9 @@
-"""mahavishnu store: what is kept, and where."""
+"""mahavishnu store: what is kept, and where; backups of it, and whether it is whole."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.ports import Store
 
-group = typer.Typer(help="What is kept, and where: upgrade, info, get.", rich_markup_mode="rich")
+group = typer.Typer(help="What is kept, and where: info, get, verify, backup, restore.", rich_markup_mode="rich")
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 FORMS = (
     "exec:{ulid}",
@@ -81,6 +84,98 @@ def info(
     pairs([("url", found.url), ("schema", found.schema), *found.detail.items(), *retention.items()])
     line()
     pairs([(f"{name} (rows)", count) for name, count in found.rows.items()])
+
+
+@group.command()
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Write the whole store into one file, as it is at one moment, while other processes use it.
+
+    The tables, the lake and what waits in the spool of this machine. FILE is there once it is complete and checked.
+
+    Example: mahavishnu store backup mahavishnu-2026-01-02.backup
+    """
+    from mahavishnu.cli.backup_view import manifest_shape, progress_shown, show_manifest
+    from mahavishnu.engine.clock import SystemClock
+    from mahavishnu.storage.backup import take_backup
+
+    location = flags_of(ctx).location()
+    with progress_shown(quiet=quiet or as_json) as progress:
+        manifest = take_backup(location, file, SystemClock(), force=force, progress=progress)
+    if as_json:
+        emit(manifest_shape(manifest))
+    else:
+        show_manifest(file, manifest)
+
+
+@group.command()
+def restore(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `mahavishnu store backup` wrote.")],
+    force: Annotated[bool, typer.Option("--force", help="Move the store that is there aside.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Make a store of a backup, where there is none yet; a backup of either database goes into either.
+
+    FILE is checked before anything is written. Processes of the time of the backup count as gone.
+
+    Example: mahavishnu store restore mahavishnu-2026-01-02.backup --store sqlite:///copy.db
+    """
+    from mahavishnu.cli.backup_view import progress_shown, restored_shape, show_restored
+    from mahavishnu.engine.clock import SystemClock
+    from mahavishnu.storage.backup import restore_backup
+
+    location = flags_of(ctx).location()
+    with progress_shown(quiet=quiet or as_json) as progress:
+        restored = restore_backup(file, location, SystemClock(), force=force, progress=progress)
+    if as_json:
+        emit(restored_shape(restored))
+    else:
+        show_restored(restored)
+
+
+@group.command()
+def verify(
+    ctx: typer.Context,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Check that the store is whole: the ledger, the aggregates, the lake, and that no record lacks another.
+
+    Looks at one moment, while other processes use the store, and changes nothing. Exit code 1 where a check fails.
+
+    Example: mahavishnu store verify --json
+    """
+    from mahavishnu.cli.backup_view import progress_shown, show_verification, verification_shape
+    from mahavishnu.cli.exits import FAILED
+    from mahavishnu.engine.clock import SystemClock
+    from mahavishnu.storage.verify import verify_store
+
+    flags = flags_of(ctx)
+    keep_days = flags.settings().lake.aggregate_days
+    with progress_shown(quiet=quiet or as_json) as progress:
+        verification = verify_store(flags.location(), SystemClock(), keep_days=keep_days, progress=progress)
+    if as_json:
+        emit(verification_shape(verification))
+    else:
+        show_verification(verification)
+    if not verification.ok:
+        raise typer.Exit(FAILED)
 
 
 @group.command()
