@@ -6,11 +6,11 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from mahavishnu.errors import BackupUnusable
@@ -66,6 +66,15 @@ class ArchiveWriter:
     def close(self, manifest: BackupManifest) -> None:
         self._zip.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))
         self._zip.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, _error: object, _traceback: object) -> None:
+        # Without its manifest it is no backup; but as long as it is open it would be completed later, by chance.
+        if kind is not None:
+            with suppress(OSError, ValueError):
+                self._zip.close()
 
 
 class Archive:

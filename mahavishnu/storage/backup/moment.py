@@ -13,9 +13,10 @@ from secrets import token_hex
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from mahavishnu.errors import StoreUnavailable
 from mahavishnu.ports import StoreLocation
 from mahavishnu.storage import schema
-from mahavishnu.storage.address import Address
+from mahavishnu.storage.address import Address, parse
 from mahavishnu.storage.backup.locks import locked
 from mahavishnu.storage.database import Database
 from mahavishnu.storage.lake.folder import Folder
@@ -41,6 +42,15 @@ class Moment:
     missing: Sequence[str]
     lake: Folder
     root: Path
+
+
+def address_of(location: StoreLocation) -> Address:
+    """Raises `StoreUnavailable` for a store that is nowhere once its process has ended."""
+    if location.url.startswith("memory:"):
+        raise StoreUnavailable(
+            url=location.url, problem="it is gone with its process, which leaves nothing to copy or check; name another"
+        )
+    return parse(location.url)
 
 
 def lake_of(location: StoreLocation, address: Address) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,9 +20,9 @@ from mahavishnu.storage.backup.detaching import detach, new_number
 from mahavishnu.storage.backup.into_postgres import PostgresTarget
 from mahavishnu.storage.backup.into_sqlite import SqliteTarget
 from mahavishnu.storage.backup.locks import locked, sync
-from mahavishnu.storage.backup.moment import lake_of
+from mahavishnu.storage.backup.moment import address_of, lake_of
 from mahavishnu.storage.backup.spooled import target_of
-from mahavishnu.storage.backup.tables import schema_of
+from mahavishnu.storage.backup.tables import schema_of, sqlite_problem
 from mahavishnu.storage.database import Database
 from mahavishnu.storage.lake.folder import Folder
 from mahavishnu.storage.tables import HEAD
@@ -39,7 +40,7 @@ def restore_backup(
     Nothing is written before the whole file has been checked. Blocks. Raises `BackupUnusable`, `RestoreRefused`,
     `RestoreFailed` or `StoreUnavailable`.
     """
-    address = parse(location.url)
+    address = address_of(location)
     lake = Folder(lake_of(location, address))
     target = SqliteTarget(address, clock) if address.is_sqlite else PostgresTarget(address, lake.root, clock)
     try:
@@ -56,6 +57,8 @@ def restore_backup(
         )
     except SQLAlchemyError as error:
         raise unavailable(address, error) from error
+    except sqlite3.Error as error:
+        raise RestoreFailed(url=address.shown, problem=sqlite_problem(error)) from error
     except OSError as error:
         problem = f"{error.strerror or error}; make room or correct the rights of {error.filename or 'its folder'}"
         raise RestoreFailed(url=address.shown, problem=f"{problem}, and restore again") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from mahavishnu.ports import Progress
 from mahavishnu.storage import schema
@@ -16,6 +17,7 @@ from mahavishnu.storage.address import Address, parse
 from mahavishnu.storage.backup.moment import Moment
 from mahavishnu.storage.database import Database
 from mahavishnu.storage.tables import VERSION_TABLE
+from mahavishnu.storage.trouble import message_of, problem_of
 
 PAGES = 1_000
 """Pages of the SQLite file that are copied between two reports of progress: four megabytes."""
@@ -87,6 +89,12 @@ def opened_file(file: Path) -> Iterator[sqlite3.Connection]:
     """A copy, which no other process knows of. What is changed in it is there when this is left."""
     with closing(sqlite3.connect(file)) as copy, copy:
         yield copy
+
+
+def sqlite_problem(error: sqlite3.Error) -> str:
+    """What went wrong in a file of SQLite's, with the mend in it."""
+    known = OperationalError(None, None, error)
+    return problem_of(known, message_of(known))
 
 
 def table_names(copy: sqlite3.Connection) -> list[str]:

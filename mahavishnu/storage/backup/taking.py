@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
@@ -12,12 +13,12 @@ from typing import BinaryIO
 from mahavishnu.errors import BackupFailed, BackupRefused
 from mahavishnu.ports import BackupManifest, Clock, Progress, StoreLocation
 from mahavishnu.ports.backups import silent
-from mahavishnu.storage.address import Address, parse
+from mahavishnu.storage.address import Address
 from mahavishnu.storage.backup.archive import FORMAT, LAKE, SPOOL, TABLES, ArchiveWriter, Meter, opened, unmoved
 from mahavishnu.storage.backup.locks import locked, sync
-from mahavishnu.storage.backup.moment import Moment, existing, lake_of, moment_of
+from mahavishnu.storage.backup.moment import Moment, address_of, existing, lake_of, moment_of
 from mahavishnu.storage.backup.spooled import waiting_files, whole_lines
-from mahavishnu.storage.backup.tables import copy_tables, count_rows, is_sound, newest_position
+from mahavishnu.storage.backup.tables import copy_tables, count_rows, is_sound, newest_position, sqlite_problem
 from mahavishnu.storage.backup.times import iso
 from mahavishnu.storage.tables import HEAD
 
@@ -33,7 +34,7 @@ def take_backup(
     Everything that was acknowledged before this was called is in it. Blocks. Raises `BackupRefused`, `BackupFailed`,
     or `StoreUnavailable`.
     """
-    address = parse(location.url)
+    address = address_of(location)
     _refuse_file(address, file, force=force)
     try:
         with _draft(file) as (draft, tables):
@@ -43,6 +44,8 @@ def take_backup(
             with opened(partial_of(file)) as archive:
                 archive.check(Meter(progress, CHECKING, archive.size))
             _name(file, force=force)
+    except sqlite3.Error as error:
+        raise BackupFailed(file=str(file), problem=sqlite_problem(error)) from error
     except OSError as error:
         problem = f"{error.strerror or error}; make room or correct its rights, or name a file on another disk"
         raise BackupFailed(file=str(file), problem=problem) from error
@@ -57,30 +60,30 @@ def partial_of(file: Path) -> Path:
 def _write(
     location: StoreLocation, address: Address, draft: BinaryIO, tables: Path, clock: Clock, progress: Progress
 ) -> BackupManifest:
-    writer = ArchiveWriter(draft)
-    # The spool first: what leaves it afterwards is in the store by the moment that is copied, and may be in both.
-    spooled = _add_spool(writer, location)
-    with existing(address) as database, moment_of(database, lake_of(location, address)) as moment:
-        _refuse_moment(file=tables, address=address, moment=moment)
-        copy_tables(moment, address, tables, progress)
-        if (problem := is_sound(tables)) is not None:
-            raise address.unavailable(f"its database is damaged ({problem}); restore the last backup")
-        _add_files(writer, moment, tables, progress)
-        manifest = BackupManifest(
-            format=FORMAT,
-            version=version("mahavishnu"),
-            schema=moment.schema,
-            source="sqlite" if address.is_sqlite else "postgresql",
-            url=address.shown,
-            created_at=iso(clock.now_us()),
-            position=newest_position(tables),
-            tables=count_rows(tables),
-            lake_parts=len(moment.parts),
-            spooled=spooled,
-            members=writer.members,
-        )
-    writer.close(manifest)
-    return manifest
+    with ArchiveWriter(draft) as writer:
+        # The spool first: what leaves it afterwards is in the store by the moment that is copied, and may be in both.
+        spooled = _add_spool(writer, location)
+        with existing(address) as database, moment_of(database, lake_of(location, address)) as moment:
+            _refuse_moment(file=tables, address=address, moment=moment)
+            copy_tables(moment, address, tables, progress)
+            if (problem := is_sound(tables)) is not None:
+                raise address.unavailable(f"its database is damaged ({problem}); restore the last backup")
+            _add_files(writer, moment, tables, progress)
+            manifest = BackupManifest(
+                format=FORMAT,
+                version=version("mahavishnu"),
+                schema=moment.schema,
+                source="sqlite" if address.is_sqlite else "postgresql",
+                url=address.shown,
+                created_at=iso(clock.now_us()),
+                position=newest_position(tables),
+                tables=count_rows(tables),
+                lake_parts=len(moment.parts),
+                spooled=spooled,
+                members=writer.members,
+            )
+        writer.close(manifest)
+        return manifest
 
 
 def _add_spool(writer: ArchiveWriter, location: StoreLocation) -> int:
