@@ -113,10 +113,17 @@ def _checks(subject: Subject, progress: Progress) -> Iterator[Check]:
 
 def _look(promise: Promise, subject: Subject, finding: Finding) -> None:
     """A database that is damaged in one place is still asked for the rest."""
+    _tell(subject, "SAVEPOINT promise")
     try:
-        with subject.connection.begin_nested():
-            promise.look(subject, finding)
+        promise.look(subject, finding)
     except SQLAlchemyError as error:
         if strikes_everybody(error):
             raise
+        _tell(subject, "ROLLBACK TO SAVEPOINT promise")
         finding.fail(f"the database said: {message_of(error)}")
+    _tell(subject, "RELEASE SAVEPOINT promise")
+
+
+def _tell(subject: Subject, statement: str) -> None:
+    """What has no rows cannot be read by a cursor of the server's, as everything else is here."""
+    subject.connection.exec_driver_sql(statement, execution_options={"stream_results": False})
