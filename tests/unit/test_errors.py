@@ -32,6 +32,8 @@ SAMPLES = [
     errors.NotWritten(url="sqlite:///x.db", problem="hand it plain JSON values"),
     errors.NotDurable(url="sqlite:///x.db", problem="the disk is full", execution_id="E"),
     errors.TakenOver(process_id="P"),
+    errors.JobTakenOver(job="fold"),
+    errors.RecordUnreadable(what='budget "b"', problem="it is not JSON", mend="set it anew"),
     errors.StoreOutdated(url="sqlite:///x.db", found="1", wanted="2"),
     errors.SnapshotConflict(version=3),
     errors.BackupRefused(file="x.backup", problem="it exists already"),

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, select
 
 from mahavishnu.ports import Clock
 from mahavishnu.storage.backup.tables import opened_file
-from mahavishnu.storage.presence import Census
+from mahavishnu.storage.presence import Census, Lease
 from mahavishnu.storage.tables import processes
 
-_ENDED = "UPDATE processes SET lease_until_us = 0, host = host || ' (restored)'"
-"""A lease that was given back, on a host that is not this one, also where the pid happens to run here."""
+_ENDED = "UPDATE processes SET released = 1, host = host || ' (restored)'"
+"""Each has let go, on a host that is not this one, also where the pid happens to run here."""
 
 _NUMBER = "UPDATE marks SET position = ? WHERE name = 'store'"
 _PARTS = "SELECT name FROM lake_parts ORDER BY name"
@@ -45,8 +45,8 @@ def detach(file: Path, number: int) -> Mapping[str, str]:
 
 
 def living(connection: Connection, clock: Clock) -> list[str]:
-    """The processes that use a store, for people to find them."""
-    census = Census("", clock)
+    """The processes that use a store, for people to find them; one on another host counts until it has let go."""
+    census = Census(Lease("", clock, 1.0), clock)
     rows = connection.execute(select(processes)).all()
     return [f"pid {row.pid} on {row.host.partition(' ')[0]}" for row in rows if not census.is_gone(row)]
 

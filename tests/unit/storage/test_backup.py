@@ -18,7 +18,7 @@ from mahavishnu.ports import StoreLocation
 from mahavishnu.storage.backup import restoring
 from mahavishnu.storage.backup.archive import opened as opened_archive
 from mahavishnu.storage.backup.locks import locked
-from mahavishnu.storage.spool import Spooled, spool_of
+from mahavishnu.storage.spool import Spooled, line_of, spool_of
 from mahavishnu.testing.samples import Samples
 from tests.backups import CLOCK, back_up, check, failed, left_in, location, opened, restore, rows, spend, sql
 
@@ -41,7 +41,9 @@ async def test_what_a_copy_of_the_file_alone_lacks_is_in_a_backup(whole, at, tmp
     spool = spool_of(at.url, "gone", at.spool)
     assert spool is not None
     waiting = make.end(make.start(decision, "gone"))
-    spool.keep(Spooled((decision, waiting)))
+    ended = Spooled((decision, waiting))
+    spool.add(ended, line_of(ended))
+    spool.flush()
     spool.close()
     with spool.path.open("ab") as half:
         half.write(b'{"facts": [')
