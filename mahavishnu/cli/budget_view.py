@@ -38,6 +38,7 @@ def budget_shape(balance: Balance, now_us: int) -> Shape:
         "spent_usd": usd_text(balance.spent_micros),
         "reserved_usd": usd_text(balance.reserved_micros),
         "room_usd": usd_or_none(balance.room_micros),
+        "overdrawn_usd": usd_text(balance.overdrawn_micros),
         "began_at": moment(began_us or None),
         "turns_at": moment(turns_us),
         "unreadable": budget.unreadable,
@@ -119,8 +120,13 @@ def standing(balance: Balance) -> str:
     >>> budget = Budget(name="b", hard_micros=5_000_000)
     >>> standing(Balance(budget=budget, label="total", spent_micros=3_200_000))
     '$3.2 spent, $0 reserved, room for $1.8'
+    >>> standing(Balance(budget=budget, label="total", spent_micros=5_500_000))
+    '$5.5 spent, $0 reserved, overdrawn by $0.5'
     """
     room = balance.room_micros
+    if balance.overdrawn_micros:
+        over = f"overdrawn by ${usd_text(balance.overdrawn_micros)}"
+        return f"${usd_text(balance.spent_micros)} spent, ${usd_text(balance.reserved_micros)} reserved, {over}"
     left = "no end of room" if room is None else f"room for ${usd_text(room)}"
     return f"${usd_text(balance.spent_micros)} spent, ${usd_text(balance.reserved_micros)} reserved, {left}"
 

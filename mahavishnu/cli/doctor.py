@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from mahavishnu.cli.flags import Config, Debug, Flags, Json, StoreUrl, flags_of
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, table, waiting
 from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
-from mahavishnu.model import Health, HealthStatus, Target
+from mahavishnu.model import Health, HealthStatus, Process, Target
 from mahavishnu.redaction import redacted
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def examine(flags: Flags) -> tuple[list[Row], int]:
     rows.append(row)
     store_row = _store_row(settings)
     rows.append(store_row)
+    if settings is not None and store_row.status == OK:
+        rows += _processes(settings)
     rows += _plugins()
     rows += [_library(module, brought_by) for module, brought_by in OPTIONAL.items()]
     if settings is not None and store_row.status == OK:
@@ -135,6 +137,48 @@ async def _opened(settings: Settings) -> str:
     finally:
         await store.close()
     return f"{info.url}, schema {info.schema}, {sum(info.rows.values())} rows"
+
+
+def _processes(settings: Settings) -> list[Row]:
+    """Every process whose background work is behind or has failed, and every one that is gone and still holds
+    something."""
+    try:
+        found = asyncio.run(_known(settings))
+    except MahavishnuError as error:
+        return [Row("processes", BROKEN, str(error), "mahavishnu store info")]
+    return [row for process in found for row in _process_rows(process)]
+
+
+async def _known(settings: Settings) -> Sequence[Process]:
+    from mahavishnu.app import make_store
+
+    store = make_store(settings)
+    try:
+        await store.open()
+        return [process for process in await store.processes() if process.id != store.process_id]
+    finally:
+        await store.close()
+
+
+def _process_rows(process: Process) -> list[Row]:
+    check = f"process {process.id}"
+    where = f"pid {process.pid} on {process.host}"
+    if not process.lives:
+        if not (process.running or process.reserved_micros):
+            return []
+        held = f"{where} is gone; {process.running} executions are still open"
+        return [Row(check, WARNING, held, f"any open process gives it up; or: mahavishnu store release {process.id}")]
+    return [
+        Row(
+            check,
+            WARNING,
+            f"{where}: {loop.name} {'is behind' if loop.stale else 'has failed'} ({loop.failures} failures, the last:"
+            f" {loop.last_failure or 'none'})",
+            "see its log; mahavishnu store processes",
+        )
+        for loop in process.loops
+        if loop.stale or loop.failures
+    ]
 
 
 def _plugins() -> list[Row]:

@@ -11,6 +11,7 @@ import typer
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
 from mahavishnu.cli.printing import emit, line, pairs, waiting
+from mahavishnu.cli.processes import processes, release
 from mahavishnu.cli.shapes import Shape, decision_shape, execution_shape, outcome_shape, summed_shape
 from mahavishnu.errors import UnknownName
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.ports import Store
 
-group = typer.Typer(help="What is kept, and where: info, get, verify, backup, restore.", rich_markup_mode="rich")
+group = typer.Typer(
+    help="What is kept, and where: info, get, verify, backup, restore, processes.", rich_markup_mode="rich"
+)
+group.command()(processes)
+group.command()(release)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 

@@ -104,6 +104,7 @@ class UnifiedOrchestrator:
 
     async def __aenter__(self) -> UnifiedOrchestrator:
         self.tail = await self._upkeep.begin()
+        self._store.say_of_loops(self.loops)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -229,6 +229,13 @@ class Balance:
         hard = self.budget.hard_micros
         return None if hard is None else max(hard - self.spent_micros - self.reserved_micros, 0)
 
+    @property
+    def overdrawn_micros(self) -> int:
+        """What was spent beyond the limit: by an upward late bill, by a limit that was lowered, or by a run that was
+        given up and ended after that."""
+        hard = self.budget.hard_micros
+        return 0 if hard is None else max(self.spent_micros - hard, 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:

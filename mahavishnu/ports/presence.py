@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from mahavishnu.model import Execution, Process
+from mahavishnu.model.loop import LoopReport
 from mahavishnu.ports.facts import Settlement
 
 
@@ -29,6 +30,10 @@ class Presence(Protocol):
 
     async def renew(self, *, within_s: float | None = None) -> None:
         """Renew the lease if it is due, and find out whether this process was given up."""
+        ...
+
+    def say_of_loops(self, loops: Callable[[], Sequence[LoopReport]]) -> None:
+        """What `processes` says of this one's background work from the next renewal on; called in any thread."""
         ...
 
     async def reap(self) -> Sequence[Execution]:

@@ -17,6 +17,7 @@ from mahavishnu.errors import (
     UnknownName,
 )
 from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Target
+from mahavishnu.model.loop import LoopReport
 from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
@@ -64,6 +65,7 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
         self._clock = clock
         self._all = Memory() if memory is None else memory
         self._process_id = clock.new_id()
+        self._loops: Callable[[], Sequence[LoopReport]] = tuple
 
     async def open(self) -> None:
         self._all.processes.add(self._process_id)
@@ -204,6 +206,9 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
         del within_s
         self._ready()
 
+    def say_of_loops(self, loops: Callable[[], Sequence[LoopReport]]) -> None:
+        self._loops = loops
+
     async def release(self, process_id: str) -> Sequence[Execution]:
         kept = self._ready()
         if process_id not in kept.processes:
@@ -230,6 +235,7 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
                 lives=True,
                 running=running[id_],
                 reserved_micros=reserved[id_],
+                loops=tuple(self._loops()) if id_ == self._process_id else (),
             )
             for id_ in sorted(kept.processes)
         ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, exists, func, select
 
 from mahavishnu.model import Execution, Process, Status
+from mahavishnu.model.loop import LoopReport
 from mahavishnu.ports import Clock
 from mahavishnu.storage.accounts import give_up
 from mahavishnu.storage.rows import end_row, escaped, running_of, unescaped
@@ -27,9 +29,9 @@ DRIFT = 1.1
 _REGISTER = (
     "INSERT INTO processes (id, host, pid, pid_started, started_at_us, renewed_at_us, lease_us, beat, token, released,"
     " loops)"
-    " VALUES (:id, :host, :pid, :pid_started, :started_at_us, :renewed_at_us, :lease_us, 0, :token, 0, '[]')"
+    " VALUES (:id, :host, :pid, :pid_started, :started_at_us, :renewed_at_us, :lease_us, 0, :token, 0, :loops)"
     " ON CONFLICT (id) DO UPDATE SET renewed_at_us = excluded.renewed_at_us, beat = processes.beat + 1,"
-    " token = excluded.token, released = 0"
+    " token = excluded.token, released = 0, loops = excluded.loops"
 )
 _STILL_OURS = "SELECT token FROM processes WHERE id = :id AND released = 0"
 _RELEASE = "UPDATE processes SET released = 1 WHERE id = :id"
@@ -118,6 +120,8 @@ class Lease:
         """Grows whenever this process was given up and has registered again."""
         self.steady_since_s: float | None = None
         """Since when the lease has been renewed without a gap, by the monotonic clock."""
+        self.loops: Callable[[], Sequence[LoopReport]] = tuple
+        """How the background work of this process stands: written with each renewal, for people to read elsewhere."""
         self._clock = clock
         self._lease_s = lease_s
         self._fence = -1
@@ -153,7 +157,12 @@ class Lease:
         if transaction.fence != self._fence and not transaction.look(_STILL_OURS, {"id": self.process_id}):
             token, due = transaction.fence, True
         if due:
-            row = {**self._row, "renewed_at_us": self._clock.now_us(), "token": token}
+            row = {
+                **self._row,
+                "renewed_at_us": self._clock.now_us(),
+                "token": token,
+                "loops": json.dumps([asdict(loop) for loop in self.loops()]),
+            }
             transaction.run(_REGISTER, row)
         transaction.token = token
         return Entry(token, transaction.fence, now_s if due else None, token != self.token)
@@ -315,9 +324,18 @@ def known_processes(connection: Connection, census: Census) -> list[Process]:
             lives=not census.is_gone(row),
             running=running.get(row.id, 0),
             reserved_micros=reserved.get(row.id, 0),
+            loops=_loops_of(row.loops),
         )
         for row in connection.execute(select(processes).order_by(processes.c.started_at_us))
     ]
+
+
+def _loops_of(text: str) -> tuple[LoopReport, ...]:
+    """None where another version wrote something else: a process is shown all the same."""
+    try:
+        return tuple(LoopReport(**loop) for loop in json.loads(text))
+    except (TypeError, ValueError):
+        return ()
 
 
 def _hostname(host: str) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mahavishnu.errors import StoreUnavailable, TakenOver, UnknownName
 from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
+from mahavishnu.model.loop import LoopReport
 from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.ports import (
     Claim,
@@ -227,6 +228,15 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
 
     async def renew(self, *, within_s: float | None = None) -> None:
         await self._write(_nothing_more, within_s=within_s)
+
+    def say_of_loops(self, loops: Callable[[], Sequence[LoopReport]]) -> None:
+        self._lease.loops = lambda: [*loops(), *self._own_loops()]
+
+    def _own_loops(self) -> Sequence[LoopReport]:
+        writer = None if self._opened is None else self._opened.writer
+        if writer is None or not writer.failures:
+            return ()
+        return [LoopReport("writer", failures=writer.failures, last_failure=writer.last_failure)]
 
     async def reap(self) -> Sequence[Execution]:
         return await self._give_up(await self._read(partial(left_by_the_gone, census=self._census), within_s=FOREVER))

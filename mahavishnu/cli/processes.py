@@ -1,0 +1,101 @@
+"""mahavishnu store processes and release: which processes use the store, and giving one up by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mahavishnu.cli.amounts import usd_text
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
+from mahavishnu.cli.printing import emit, line, moment, table
+from mahavishnu.cli.shapes import Shape
+from mahavishnu.model import Execution, Process
+from mahavishnu.ports import Store
+
+COLUMNS = ("process", "host", "pid", "lives", "running", "reserved_usd", "started_at", "loops")
+
+
+def processes(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """The processes that use the store, what they hold, and which of their loops are behind.
+
+    A process on another host is shown as living until it has been seen not to renew its lease, which takes longer than
+    this command.
+
+    Example: mahavishnu store processes
+    """
+    shapes = [process_shape(process) for process in with_store(ctx, _others)]
+    if as_json:
+        emit(shapes)
+        return
+    rows = [[*(shape[column] for column in COLUMNS[:-1]), _behind(shape)] for shape in shapes]
+    table(COLUMNS, rows, empty="No process uses this store.")
+
+
+def release(
+    ctx: typer.Context,
+    process_id: Annotated[str, typer.Argument(metavar="PROCESS", help="Its id, from mahavishnu store processes.")],
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Give up a process that hangs, or that runs on a host which is gone.
+
+    Its running executions end as lost, what it had set aside is given back, and its idempotency keys are free. Should
+    it come back, it begins nothing more of what it had begun.
+
+    Example: mahavishnu store release 01KB2Q7YV0S3J4N5P6R7T8V9WX
+    """
+
+    async def act(store: Store) -> list[Execution]:
+        return list(await store.release(process_id))
+
+    lost = with_store(ctx, act)
+    if as_json:
+        emit({"process": process_id, "lost": [execution.id for execution in lost]})
+        return
+    what = "no execution was" if not lost else f"{len(lost)} execution{'s were' if len(lost) > 1 else ' was'}"
+    line(f"Process {process_id} was given up; {what} running.")
+
+
+def process_shape(process: Process) -> Shape:
+    return {
+        "process": process.id,
+        "host": process.host,
+        "pid": process.pid,
+        "lives": process.lives,
+        "running": process.running,
+        "reserved_usd": usd_text(process.reserved_micros),
+        "started_at": moment(process.started_at_us),
+        "renewed_at": moment(process.renewed_at_us),
+        "loops": [
+            {
+                "name": loop.name,
+                "stale": loop.stale,
+                "restarts": loop.restarts,
+                "failures": loop.failures,
+                "last_failure": loop.last_failure,
+                "last_failed_at": moment(loop.last_failed_at_us),
+                "last_ok_at": moment(loop.last_ok_at_us),
+            }
+            for loop in process.loops
+        ],
+    }
+
+
+async def _others(store: Store) -> list[Process]:
+    """Without this command's own process."""
+    return [process for process in await store.processes() if process.id != store.process_id]
+
+
+def _behind(shape: Shape) -> str:
+    stale = [loop["name"] for loop in shape["loops"] if loop["stale"]]
+    failed = sum(loop["failures"] for loop in shape["loops"])
+    return f"behind: {', '.join(stale)}" if stale else f"{failed} failures" if failed else "well"
