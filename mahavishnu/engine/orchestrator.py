@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mahavishnu.engine import asked
 from mahavishnu.engine.admission import Gates
 from mahavishnu.engine.assignment import Assigner
 from mahavishnu.engine.choice import Chooser
@@ -119,7 +120,7 @@ class UnifiedOrchestrator:
 
     async def route(self, task: Task, *, policy: str | None = None, seed: int | None = None) -> Decision:
         """Decide without running; the decision is recorded. Raises NothingEligible, and InputError for a bad task."""
-        await self._prepare(task, policy)
+        policy, seed = await self._prepare(task, policy, seed)
         decision = self._chooser.choose(task, self._clock.new_id(), policy, seed).decision
         await self._collector.decided(decision)
         if decision.selected is None:
@@ -190,8 +191,8 @@ class UnifiedOrchestrator:
 
         Here a task that cannot be meant has a report, too. Closing the generator cancels what is still running.
         """
-        waiting = enumerate(tasks)
-        most = concurrency or self._settings.limits.concurrency
+        waiting = enumerate(asked.tasks_of(tasks))
+        most = asked.concurrency_of(concurrency) or self._settings.limits.concurrency
         running: dict[asyncio.Task[Report], int] = {}
         try:
             while True:
@@ -220,6 +221,7 @@ class UnifiedOrchestrator:
         A run of this process is over when this returns, and its `execute` raises TaskCancelled. One of another
         process is stopped where its engine runs it. Raises UnknownName, and AdapterError where that engine is away.
         """
+        decision_id = asked.name_of(decision_id)
         run = self._running.get(decision_id)
         if run is None:
             return await self._elsewhere.cancel(decision_id)
@@ -229,7 +231,7 @@ class UnifiedOrchestrator:
 
     async def status(self, execution_id: str) -> Whereabouts:
         """An attempt as it was recorded and as its engine sees it now, whichever process began it."""
-        return await self._elsewhere.status(execution_id)
+        return await self._elsewhere.status(asked.name_of(execution_id))
 
     async def record_outcome(
         self,
@@ -242,8 +244,6 @@ class UnifiedOrchestrator:
         note: str | None = None,
     ) -> Outcome:
         """Record what was learnt about a decision. Raises UnknownName or InvalidOutcome."""
-        if corrected_to is not None:
-            self._roster.target(corrected_to)
         outcome = Outcome(
             id=self._clock.new_id(),
             decision_id=decision_id,
@@ -254,6 +254,8 @@ class UnifiedOrchestrator:
             quality=quality,
             note=note,
         )
+        if outcome.corrected_to is not None:
+            self._roster.target(outcome.corrected_to)
         await self._collector.learnt(outcome)
         return outcome
 
@@ -269,20 +271,20 @@ class UnifiedOrchestrator:
         return self._roster.standings()
 
     def stats(self, task_type: str | None = None, target: str | None = None) -> Sequence[Stat]:
-        return self._book.stats(task_type, target)
+        return self._book.stats(asked.maybe_name_of(task_type), asked.maybe_name_of(target))
 
     async def check_health(self) -> None:
         """Ask every target's adapter how it is, now."""
         await self._roster.check(fresh=True)
 
     async def add_target(self, target: Target) -> None:
-        await self._roster.add(target)
+        await self._roster.add(asked.target_of(target))
 
     async def remove_target(self, name: str) -> None:
-        await self._roster.remove(name)
+        await self._roster.remove(asked.name_of(name))
 
     async def switch_target(self, name: str, *, enabled: bool) -> None:
-        await self._roster.switch(name, enabled=enabled)
+        await self._roster.switch(asked.name_of(name), enabled=asked.switch_of(name, enabled))
 
     def unreadable(self) -> Sequence[Unreadable]:
         """The targets, switches, budgets and waiting tasks that this version could not read when it read them last."""
@@ -303,6 +305,7 @@ class UnifiedOrchestrator:
 
     def check(self, task: Task) -> None:
         """Raise InputError for a task that cannot be meant: too long, of a type that nobody takes, a wrong name."""
+        task = asked.task_of(task)
         size = len(task.text.encode("utf-8", "replace"))
         most = self._settings.limits.max_text_bytes
         if size > most:
@@ -313,14 +316,13 @@ class UnifiedOrchestrator:
             if name is not None:
                 self._roster.target(name)
 
-    async def _prepare(self, task: Task, policy: str | None) -> None:
+    async def _prepare(self, task: Task, policy: str | None, seed: int | None) -> tuple[str | None, int | None]:
         """Refuse what cannot be meant before anything is decided; ask targets that were never asked how they are."""
         self.check(task)
+        policy, seed = asked.maybe_name_of(policy), asked.seed_of(seed)
         self._chooser.check_policy(policy)
         await self._roster.check(self._roster.taking(task.type))
-
-    def _deadline_s(self, task: Task) -> float:
-        return self._clock.monotonic_s() + (task.deadline_ms or self._settings.attempts.deadline_ms) / 1000
+        return policy, seed
 
     async def _perform_queued(self, queued: QueuedTask) -> Report:
         return await self._perform(key_of(queued), queued.policy, None, None, queued)
@@ -333,8 +335,9 @@ class UnifiedOrchestrator:
         stream: Stream | None,
         queued: QueuedTask | None = None,
     ) -> Report:
-        deadline_s = self._deadline_s(task)
-        await self._prepare(task, policy)
+        began_s = self._clock.monotonic_s()
+        policy, seed = await self._prepare(task, policy, seed)
+        deadline_s = began_s + (task.deadline_ms or self._settings.attempts.deadline_ms) / 1000
         run = Run(task=task, decision_id=self._clock.new_id(), policy=policy, stream=stream, queued=queued)
         run.deadline_s = deadline_s
         if task.idempotency_key is None:

@@ -37,6 +37,16 @@ class InvalidTarget(InputError):
 
 
 @dataclass(eq=False, kw_only=True)
+class InvalidCostModel(InputError):
+    code: ClassVar[str] = "invalid-cost-model"
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The cost model's {self.field} {self.problem}."
+
+
+@dataclass(eq=False, kw_only=True)
 class InvalidOutcome(InputError):
     code: ClassVar[str] = "invalid-outcome"
     problem: str
@@ -160,12 +170,14 @@ class InvalidBudget(InputError):
 
 @dataclass(eq=False, kw_only=True)
 class InvalidExperiment(InputError):
+    """`experiment` is empty where a part of one is wrong by itself: a guardrail, a change, a step of a ramp."""
+
     code: ClassVar[str] = "invalid-experiment"
     experiment: str
     problem: str
 
     def __str__(self) -> str:
-        return f'Experiment "{self.experiment}": {self.problem}.'
+        return f'Experiment "{self.experiment}": {self.problem}.' if self.experiment else f"Experiment: {self.problem}."
 
 
 @dataclass(eq=False, kw_only=True)

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from mahavishnu.errors import InvalidBudget
 from mahavishnu.model.money import NOTHING, Micros
-from mahavishnu.model.task import NAME
+from mahavishnu.model.task import word
+from mahavishnu.model.values import ANYWAY, member, settle, shown, text, texts, whole
 
 UNREADABLE = "unreadable"
 """The label of the account of a budget that this version cannot read: nothing can be set aside in it."""
@@ -67,23 +68,23 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unreadable is not None:
             return
-        if not NAME.fullmatch(self.name):
-            raise self._invalid("its name must be one word of letters, digits and _.:/@-")
+        settle(self, _CHECKS, self._wrong)
         if self.hard_micros is None and self.soft_micros is None:
             raise self._invalid("it has no limit; give --limit, --soft, or both")
-        if min(self.hard_micros or 0, self.soft_micros or 0) < 0:
-            raise self._invalid("its limits must not be negative")
         if self.hard_micros is not None and (self.soft_micros or 0) > self.hard_micros:
             raise self._invalid("its soft limit lies above its limit; nobody would ever be told")
-        if self.max_age_s < 1:
-            raise self._invalid("its max_age_s must be at least 1")
         try:
             ZoneInfo(self.zone)
         except (KeyError, ValueError, OSError):
-            raise self._invalid(f'there is no time zone "{self.zone}"; give one such as Europe/Vienna') from None
+            problem = f'there is no time zone "{self.zone:.80}"; give one such as Europe/Vienna'
+            raise self._invalid(problem) from None
+
+    def _wrong(self, field: str, problem: str) -> InvalidBudget:
+        return self._invalid(f"its {field} {problem}")
 
     def _invalid(self, problem: str) -> InvalidBudget:
-        return InvalidBudget(budget=self.name, problem=problem)
+        carried = self.name if type(self.name) is str else shown(self.name)
+        return InvalidBudget(budget=f"{carried:.100}", problem=problem)
 
     def covers(self, spender: Spender) -> bool:
         return (
@@ -146,6 +147,24 @@ class Budget:
             day = day.replace(day=1)
         following = _following(day, self.period)
         return _midnight_us(day, zone), _midnight_us(following, zone)
+
+
+LONGEST_S = 100 * 366 * 86_400
+"""A century: the time by which a queued task is given up must be one that a database holds."""
+
+_CHECKS = (
+    ("name", ANYWAY, word),
+    ("hard_micros", None, whole()),
+    ("soft_micros", None, whole()),
+    ("period", Period.TOTAL, member(Period)),
+    ("zone", "UTC", text),
+    ("adapter", None, text),
+    ("target", None, text),
+    ("task_type", None, text),
+    ("tags", ANYWAY, texts),
+    ("on_exhausted", OnExhausted.REJECT, member(OnExhausted)),
+    ("max_age_s", 86_400, whole(1, LONGEST_S)),
+)
 
 
 def _following(day: date, period: Period) -> date:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from mahavishnu.errors import InvalidExperiment
-from mahavishnu.model.objective import Objective
-from mahavishnu.model.task import NAME
+from mahavishnu.model.objective import Objective, objective
+from mahavishnu.model.task import word
+from mahavishnu.model.values import (
+    ANYWAY,
+    Wrong,
+    flag,
+    listed,
+    member,
+    names,
+    of_kind,
+    quantity,
+    settle,
+    shown,
+    text,
+    whole,
+)
 
 BY_TASK = "task"
 """The unit of assignment where every task is assigned for itself; else the name of a tag, such as user or session."""
@@ -71,6 +85,34 @@ class Measure(StrEnum):
         return self in (Measure.SUCCESS, Measure.QUALITY)
 
 
+def _part(part: str) -> Callable[[str, str], InvalidExperiment]:
+    """The error of a part of an experiment, which has no name yet."""
+    return lambda field, problem: InvalidExperiment(experiment="", problem=f"the {field} of {part} {problem}")
+
+
+def _pair(given: object) -> tuple[str, str]:
+    pair = listed(text, 'a pair of targets such as ("a", "b")')(given)
+    if len(pair) != 2:
+        raise Wrong(f'must be a pair of targets such as ("a", "b"), not {shown(given)}')
+    return pair[0], pair[1]
+
+
+_MEASURE = member(Measure)
+
+_GUARDRAIL_CHECKS = (
+    ("measure", ANYWAY, _MEASURE),
+    ("margin", ANYWAY, quantity),
+    ("limit", None, quantity),
+)
+_CHANGE_CHECKS = (
+    ("order", None, listed(text, 'a list of targets such as ("a", "b")')),
+    ("policy", None, text),
+    ("objective", None, objective),
+    ("instead", ANYWAY, listed(_pair, 'a list of pairs of targets such as (("a", "b"),)')),
+)
+_STEP_CHECKS = (("after_s", ANYWAY, quantity), ("share", ANYWAY, quantity))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guardrail:
     """What must not get worse by more than `margin`: in points of a rate (0.02), else as a share of what it was.
@@ -81,6 +123,9 @@ class Guardrail:
     measure: Measure
     margin: float = 0.0
     limit: float | None = None
+
+    def __post_init__(self) -> None:
+        settle(self, _GUARDRAIL_CHECKS, _part("a guardrail"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +141,9 @@ class Change:
     objective: Objective | None = None
     instead: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        settle(self, _CHANGE_CHECKS, _part("a change"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -103,6 +151,9 @@ class Step:
 
     after_s: float
     share: float
+
+    def __post_init__(self) -> None:
+        settle(self, _STEP_CHECKS, _part("a step of a ramp"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +185,13 @@ class Experiment:
     salt: str = ""
 
     def __post_init__(self) -> None:
+        settle(self, _CHECKS, self._wrong)
         if problem := self._problem():
             raise InvalidExperiment(experiment=self.name, problem=problem)
+
+    def _wrong(self, field: str, problem: str) -> InvalidExperiment:
+        carried = self.name if type(self.name) is str else shown(self.name)
+        return InvalidExperiment(experiment=f"{carried:.100}", problem=f"its {field} {problem}")
 
     def takes(self, task_type: str) -> bool:
         return EVERY_TYPE in self.task_types or task_type in self.task_types
@@ -151,8 +207,6 @@ class Experiment:
         return next((step.share for step in reversed(self.ramp) if seconds >= step.after_s), self.share)
 
     def _problem(self) -> str | None:
-        if not NAME.fullmatch(self.name):
-            return "its name must be one word of letters, digits and _.:/@-"
         if not self.task_types:
             return f'it needs a task type ("{EVERY_TYPE}" for all of them)'
         return self._problem_of_shares() or self._problem_of_changes() or self._problem_of_ends()
@@ -195,6 +249,30 @@ class Experiment:
             if each.limit is not None and (each.measure.of_rates or not each.limit > 0):
                 return "a limit is one of latency or cost, and above 0"
         return None
+
+
+_CHANGE = of_kind(Change, 'a Change such as Change(policy="statistical")')
+
+_CHECKS = (
+    ("name", ANYWAY, word),
+    ("treatment", ANYWAY, _CHANGE),
+    ("control", ANYWAY, _CHANGE),
+    ("hypothesis", "", text),
+    ("unit", BY_TASK, text),
+    ("layer", "routing", text),
+    ("traffic", ANYWAY, quantity),
+    ("share", ANYWAY, quantity),
+    ("ramp", ANYWAY, listed(of_kind(Step, "a Step"), "a list of steps such as (Step(after_s=60, share=0.5),)")),
+    ("task_types", ANYWAY, names),
+    ("primary", ANYWAY, _MEASURE),
+    ("guardrails", ANYWAY, listed(of_kind(Guardrail, "a Guardrail"), "a list of guardrails")),
+    ("promote", False, flag),
+    ("alpha", ANYWAY, quantity),
+    ("min_evidence", ANYWAY, whole(1)),
+    ("max_days", ANYWAY, quantity),
+    ("owner", "", text),
+    ("salt", "", text),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

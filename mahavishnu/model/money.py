@@ -10,7 +10,12 @@ Micros = NewType("Micros", int)
 NOTHING = Micros(0)
 
 _PER_DOLLAR = 1_000_000
-_MOST = (2**63 - 1) // _PER_DOLLAR
+
+MOST_USD = 1_000_000_000
+"""The largest amount that is taken: thousands of them still add up to less than a ledger's column holds."""
+
+_FINEST = -40
+"""The exponent of the last decimal that an amount may have: without a bound, 1E-999999 has a million zeros."""
 
 
 def dollars(amount: str | int | Decimal) -> Decimal:
@@ -25,14 +30,24 @@ def dollars(amount: str | int | Decimal) -> Decimal:
     try:
         value = Decimal(amount)
     except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"is not an amount of dollars: {amount}") from None
+        raise ValueError(f"is not an amount of dollars: {_shown(amount)}") from None
     if not value.is_finite():
-        raise ValueError(f"is not an amount of dollars: {amount}")
+        raise ValueError(f"is not an amount of dollars: {_shown(amount)}")
     if value < 0:
-        raise ValueError(f"is negative: {amount}")
-    if value > _MOST:
-        raise ValueError(f"is more than a ledger can hold: {amount}")
+        raise ValueError(f"is negative: {_shown(amount)}")
+    if value > MOST_USD:
+        raise ValueError(f"is more than a ledger can hold: {_shown(amount)}")
+    if int(value.as_tuple().exponent) < _FINEST:
+        raise ValueError(f"has more than {-_FINEST} decimals: {_shown(amount)}; round it")
     return value
+
+
+def _shown(amount: object) -> str:
+    """At most 80 characters; a whole number of thousands of digits has no text at all."""
+    try:
+        return f"{amount!s:.80}"
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def to_micros(amount: Decimal) -> Micros:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any, cast
 
 from mahavishnu.errors import InvalidTask
+from mahavishnu.model.values import Wrong, number, pairs, settle, shown, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +20,8 @@ class Objective:
     quality: float = 0.0
 
     def __post_init__(self) -> None:
-        weights = self.weights
-        bad = [name for name, weight in weights.items() if not (math.isfinite(weight) and weight >= 0)]
-        if bad:
-            raise InvalidTask(field="objective", problem=f"has a weight {bad[0]} that is not a number of 0 or more")
-        if not any(weights.values()):
+        settle(self, _CHECKS, _invalid)
+        if not any(self.weights.values()):
             raise InvalidTask(field="objective", problem="has no weight above 0; give one of success, cost, latency")
 
     @property
@@ -35,6 +33,25 @@ class Objective:
             if self == objective:
                 return word
         return ",".join(f"{name}={weight:g}" for name, weight in self.weights.items() if weight)
+
+
+def _invalid(field: str, problem: str) -> InvalidTask:
+    return InvalidTask(field="objective", problem=f"has a weight {field} that {problem}")
+
+
+def _weight(given: object) -> float:
+    try:
+        return _bounded(given)
+    except Wrong:
+        raise Wrong(f"is not a number of 0 or more, and at most {MOST_WEIGHT}: {shown(given)}") from None
+
+
+MOST_WEIGHT = 1_000_000_000
+"""Only the proportions matter; without a bound their sum would not be finite."""
+
+_bounded = number(0, MOST_WEIGHT)
+
+_CHECKS = tuple((each.name, each.default, _weight) for each in fields(Objective))
 
 
 OBJECTIVES: Mapping[str, Objective] = {
@@ -63,21 +80,38 @@ def objective_of(given: str | Mapping[str, float] | Objective) -> Objective:
     >>> str(objective_of({"success": 0.6, "cost": 0.4})), str(objective_of({"success": 3, "latency": 1}))
     ('weighted', 'success=3,latency=1')
     """
-    if isinstance(given, Objective):
-        return given
-    if isinstance(given, str):
-        word = given.lower().replace("_", "").replace("-", "").replace(" ", "")
-        found = OBJECTIVES.get(ALIASES.get(word, word))
-        if found is None:
-            known = ", ".join(OBJECTIVES)
-            raise InvalidTask(field="objective", problem=f'"{given:.80}" is none of {known}; or give weights')
-        return found
+    if issubclass(type(given), Objective):
+        return cast("Objective", given)
+    if issubclass(type(given), str):
+        return _by_word(text(given))
+    weights = _weights(given)
     names = {each.name for each in fields(Objective)}
-    if unknown := sorted(given.keys() - names):
+    if unknown := sorted(weights.keys() - names):
         raise InvalidTask(
             field="objective", problem=f'weighs "{unknown[0]:.80}"; it can weigh {", ".join(sorted(names))}'
         )
-    bad = [name for name, weight in given.items() if isinstance(weight, bool) or not isinstance(weight, int | float)]
-    if bad:
-        raise InvalidTask(field="objective", problem=f"has a weight {bad[0]} that is not a number of 0 or more")
-    return Objective(**{name: float(weight) for name, weight in given.items()})
+    return Objective(**weights)
+
+
+def objective(given: Any) -> Objective:
+    """A check for an objective, given in any of these ways."""
+    try:
+        return objective_of(given)
+    except InvalidTask as error:
+        raise Wrong(error.problem) from None
+
+
+def _by_word(given: str) -> Objective:
+    word = given.lower().replace("_", "").replace("-", "").replace(" ", "")
+    found = OBJECTIVES.get(ALIASES.get(word, word))
+    if found is None:
+        known = ", ".join(OBJECTIVES)
+        raise InvalidTask(field="objective", problem=f'"{given:.80}" is none of {known}; or give weights')
+    return found
+
+
+def _weights(given: object) -> dict[str, float]:
+    try:
+        return {text(name): weight for name, weight in pairs(given, 'must be a word or weights such as {"success": 3}')}
+    except Wrong as wrong:
+        raise InvalidTask(field="objective", problem=str(wrong)) from None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 from mahavishnu.errors import InvalidOutcome
+from mahavishnu.model.values import ANYWAY, Wrong, flag, identifier, settle, share, shown, text, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,35 @@ class Outcome:
     note: str | None = None
 
     def __post_init__(self) -> None:
-        if self.quality is not None and not (math.isfinite(self.quality) and 0 <= self.quality <= 1):
-            raise InvalidOutcome(problem=f"has quality {self.quality}; it must lie between 0 and 1")
+        settle(self, _CHECKS, _invalid)
         if self.correct and self.corrected_to is not None:
             raise InvalidOutcome(problem=f'says "correct" and also corrects the target to "{self.corrected_to}"')
         if all(value is None for value in (self.completed, self.correct, self.corrected_to, self.quality)):
             raise InvalidOutcome(problem="says nothing; give --completed, --failed, --correct, --wrong or --quality")
+
+
+def _invalid(field: str, problem: str) -> InvalidOutcome:
+    return InvalidOutcome(problem=problem if field == "quality" else f"has a field {field} that {problem}")
+
+
+def _quality(given: object) -> float:
+    try:
+        # A Decimal means the same number, and no database driver takes one for a float.
+        return share(float(given) if type(given) is Decimal and not given.is_snan() else given)
+    except Wrong:
+        raise Wrong(f"has quality {shown(given)}; it must lie between 0 and 1") from None
+
+
+_CHECKS = (
+    ("id", ANYWAY, identifier),
+    ("decision_id", ANYWAY, identifier),
+    ("at_us", 0, whole()),
+    ("completed", None, flag),
+    ("correct", None, flag),
+    ("corrected_to", None, text),
+    ("quality", None, _quality),
+    ("note", None, text),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,28 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from mahavishnu.errors import InvalidTarget
+from mahavishnu.errors import InvalidCostModel, InvalidTarget
 from mahavishnu.model.execution import Usage
-from mahavishnu.model.money import Micros, to_micros
-from mahavishnu.model.task import NAME
+from mahavishnu.model.money import MOST_USD, Micros, to_micros
+from mahavishnu.model.task import NAME, word
+from mahavishnu.model.values import (
+    ANYWAY,
+    MOST,
+    Check,
+    Wrong,
+    amount,
+    flag,
+    names,
+    of_kind,
+    settle,
+    shown,
+    table,
+    text,
+    whole,
+)
 from mahavishnu.redaction import redacted
+
+_MOST_COST = Decimal(MOST_USD)
 
 ANY = "*"
 """The task type of a generalist: a target that takes every task type."""
@@ -24,7 +41,8 @@ ANY = "*"
 class CostModel:
     """What an execution costs where the target itself does not say: rates for whatever engines charge by.
 
-    A fixed monthly price is spread over the runs that a month is expected to have. The sum is rounded once.
+    A fixed monthly price is spread over the runs that a month is expected to have. The sum is rounded once, and is at
+    most what a ledger takes as one amount: an engine that reports 2**60 tokens is charged a billion dollars.
 
     >>> CostModel(per_second_usd=Decimal("0.0001")).cost(Usage(seconds=2.5))
     250
@@ -42,6 +60,9 @@ class CostModel:
     monthly_usd: Decimal = Decimal(0)
     monthly_runs: int = 1
 
+    def __post_init__(self) -> None:
+        settle(self, _RATE_CHECKS, _invalid_rate)
+
     def cost(self, usage: Usage) -> Micros:
         used = (
             (self.per_run_usd, 1),
@@ -53,7 +74,7 @@ class CostModel:
             (self.per_output_token_usd, usage.output_tokens),
         )
         total = sum((rate * Decimal(str(units)) for rate, units in used if rate), Decimal(0))
-        return to_micros(total + self.monthly_usd / self.monthly_runs)
+        return to_micros(min(total + self.monthly_usd / self.monthly_runs, _MOST_COST))
 
     def most(self, seconds: float) -> Micros | None:
         """The most that a run of so many seconds can cost; None where a rate is for something that nothing bounds.
@@ -77,13 +98,15 @@ class CostModel:
         """A short name for these very rates, kept with every cost that was worked out from them."""
         return _version(self)
 
-    def problem(self) -> str | None:
-        """What is wrong with it, if anything is."""
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, Decimal) and not (value.is_finite() and value >= 0):
-                return f"{each.name} must be 0 or more dollars, not {value}"
-        return None if self.monthly_runs >= 1 else f"monthly_runs must be at least 1, not {self.monthly_runs}"
+
+def _invalid_rate(field: str, problem: str) -> InvalidCostModel:
+    return InvalidCostModel(field=field, problem=problem)
+
+
+_RATE_CHECKS: tuple[tuple[str, object, Check], ...] = (
+    *((each.name, each.default, amount) for each in fields(CostModel) if each.name.endswith("_usd")),
+    ("monthly_runs", 1, whole(1)),
+)
 
 
 @lru_cache
@@ -115,35 +138,53 @@ class Target:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise self._invalid("name", "must be one word of letters, digits and _.:/@-, at most 100 long")
-        if not self.run.strip():
-            raise self._invalid("run", "is empty; it names what the adapter runs, such as package.module:function")
-        for name in ("task_types", "capabilities"):
-            object.__setattr__(self, name, frozenset(getattr(self, name)))
-        if not self.task_types:
-            raise self._invalid("task_types", f'is empty; name at least one, or "{ANY}" for every type')
-        for word in self.task_types | self.capabilities:
-            if word != ANY and not NAME.fullmatch(word):
-                raise self._invalid("task_types or capabilities", f"holds {word!r}, which is not one word")
-        if problem := self.cost_model.problem():
-            raise self._invalid("cost_model", problem)
-        self._check_bounds()
-
-    def _check_bounds(self) -> None:
-        most = self.max_cost_usd
-        if most is not None and not (most.is_finite() and most >= 0):
-            raise self._invalid("max_cost_usd", f"must be 0 or more dollars, not {most}")
-        for name in ("timeout_ms", "max_concurrent"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise self._invalid(name, f"must be above 0, not {value}")
+        settle(self, _CHECKS, self._invalid)
 
     def _invalid(self, name: str, problem: str) -> InvalidTarget:
-        return InvalidTarget(target=self.name, field=name, problem=problem)
+        carried = self.name if type(self.name) is str else shown(self.name)
+        return InvalidTarget(target=f"{carried:.100}", field=name, problem=problem)
 
     def takes(self, task_type: str) -> bool:
         return task_type in self.task_types or ANY in self.task_types
+
+
+def _run(given: object) -> str:
+    kept = text(given)
+    if not kept.strip():
+        raise Wrong("is empty; it names what the adapter runs, such as package.module:function")
+    return kept
+
+
+def _words(given: object) -> frozenset[str]:
+    kept = names(given)
+    for name in kept:
+        if name != ANY and not NAME.fullmatch(name):
+            raise Wrong(f"holds {shown(name)}, which is not one word of letters, digits and _.:/@-")
+    return kept
+
+
+def _task_types(given: object) -> frozenset[str]:
+    kept = _words(given)
+    if not kept:
+        raise Wrong(f'is empty; name at least one, or "{ANY}" for every type')
+    return kept
+
+
+_CHECKS: tuple[tuple[str, object, Check], ...] = (
+    ("name", ANYWAY, word),
+    ("adapter", ANYWAY, text),
+    ("run", ANYWAY, _run),
+    ("task_types", ANYWAY, _task_types),
+    ("capabilities", ANYWAY, _words),
+    ("cost_model", ANYWAY, of_kind(CostModel, 'a CostModel such as CostModel(per_run_usd=Decimal("0.01"))')),
+    ("deployment", "local", text),
+    ("timeout_ms", None, whole(1)),
+    ("max_concurrent", None, whole(1)),
+    ("max_cost_usd", None, amount),
+    ("enabled", True, flag),
+    ("place", 0, whole(-MOST)),
+    ("options", ANYWAY, table),
+)
 
 
 class HealthStatus(StrEnum):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from mahavishnu.errors import InvalidTask
-from mahavishnu.model.money import dollars
-from mahavishnu.model.objective import Objective, objective_of
+from mahavishnu.model.objective import Objective, objective
+from mahavishnu.model.values import ANYWAY, Wrong, amount, flag, names, settle, share, shown, table, text, texts, whole
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,99}")
 """What targets, task types, capabilities and tags may be called: one word that survives a shell, a URL and a label."""
@@ -48,25 +48,9 @@ class Task:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_word("type", self.type)
-        if not isinstance(self.text, str):
-            raise InvalidTask(field="text", problem=f"must be text, not {type(self.text).__name__}")
-        if not self.text.strip() and not self.payload:
-            raise InvalidTask(field="text", problem="is empty and there is no payload; say what is to be done")
-        _check_milliseconds("deadline_ms", self.deadline_ms)
-        _check_milliseconds("max_latency_ms", self.max_latency_ms)
-        if self.max_cost_usd is not None:
-            object.__setattr__(self, "max_cost_usd", _amount("max_cost_usd", self.max_cost_usd))
-        _check_share("min_success_rate", self.min_success_rate)
-        _check_share("min_quality", self.min_quality)
-        if self.objective is not None:
-            object.__setattr__(self, "objective", objective_of(self.objective))
-        if self.idempotency_key is not None and not 0 < len(self.idempotency_key) <= 200:
-            raise InvalidTask(field="idempotency_key", problem="must have 1 to 200 characters")
-        for name in ("capabilities", "exclude"):
-            object.__setattr__(self, name, _names(name, getattr(self, name)))
-        if self.payload:
-            _check_json("payload", self.payload)
+        settle(self, _CHECKS, _invalid)
+        if not self.payload and not self.text.strip():
+            raise _invalid("text", "is empty and there is no payload; say what is to be done")
 
     def fingerprint(self) -> str:
         """A digest of what is asked for: two tasks under one idempotency key must have the same.
@@ -84,41 +68,52 @@ class Task:
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def _check_word(field: str, value: object) -> None:
-    if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise InvalidTask(field=field, problem=f"must be one word of letters, digits and _.:/@-, not {value!r:.80}")
+def _invalid(field: str, problem: str) -> InvalidTask:
+    return InvalidTask(field=field, problem=problem)
 
 
-def _check_milliseconds(field: str, value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LONGEST_MS:
-        problem = f"must be a whole number of milliseconds, from 1 to {LONGEST_MS} (a week), not {value!r:.80}"
-        raise InvalidTask(field=field, problem=problem)
+def word(given: object) -> str:
+    """A check for what is called by a name (see NAME)."""
+    if type(given) is str and NAME.fullmatch(given):
+        return given
+    if not issubclass(type(given), str) or not NAME.fullmatch(kept := text(given)):
+        raise Wrong(f"must be one word of letters, digits and _.:/@-, at most 100 long, not {shown(given)}")
+    return kept
 
 
-def _amount(field: str, value: Decimal | str | int | float) -> Decimal:
+def milliseconds(given: object) -> int:
+    """A check for a limit that is not absurd."""
     try:
-        return dollars(str(value) if isinstance(value, float) else value)
-    except ValueError as problem:
-        raise InvalidTask(field=field, problem=str(problem)) from None
+        return _within_a_week(given)
+    except Wrong:
+        problem = f"must be a whole number of milliseconds, from 1 to {LONGEST_MS} (a week), not {shown(given)}"
+        raise Wrong(problem) from None
 
 
-def _check_share(field: str, value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidTask(field=field, problem=f"must lie between 0 and 1, not {value!r:.80}")
+_within_a_week = whole(1, LONGEST_MS)
 
 
-def _names(field: str, given: Iterable[str]) -> frozenset[str]:
-    if isinstance(given, str):
-        raise InvalidTask(field=field, problem=f"must be a set of names, not the text {given!r:.80}")
-    return frozenset(given)
+def _key(given: object) -> str:
+    kept = text(given)
+    if not 0 < len(kept) <= 200:
+        raise Wrong(f"must have 1 to 200 characters, not {len(kept)}")
+    return kept
 
 
-def _check_json(field: str, value: object) -> None:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as problem:
-        raise InvalidTask(field=field, problem=f"cannot be written as JSON: {problem}") from None
+_CHECKS = (
+    ("type", ANYWAY, word),
+    ("text", "", text),
+    ("payload", ANYWAY, table),
+    ("capabilities", ANYWAY, names),
+    ("target", None, text),
+    ("exclude", ANYWAY, names),
+    ("max_latency_ms", None, milliseconds),
+    ("max_cost_usd", None, amount),
+    ("min_success_rate", None, share),
+    ("min_quality", None, share),
+    ("objective", None, objective),
+    ("deadline_ms", None, milliseconds),
+    ("idempotency_key", None, _key),
+    ("repeatable", True, flag),
+    ("tags", ANYWAY, texts),
+)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
@@ -13,8 +12,9 @@ from typing import Any
 
 from mahavishnu.errors import InputError, InvalidTask, SettingsError, did_you_mean
 from mahavishnu.model.objective import Objective
-from mahavishnu.model.task import LONGEST_MS, NAME, Task
+from mahavishnu.model.task import Task, milliseconds, word
 from mahavishnu.model.template import Reference, TemplateError, references, render, render_text
+from mahavishnu.model.values import ANYWAY, Wrong, listed, of_kind, settle, shown, table, text, texts
 
 INPUTS = "inputs"
 """The name under which templates find what the workflow was given."""
@@ -52,15 +52,17 @@ class Step:
     repeatable: bool = True
 
     def __post_init__(self) -> None:
-        if not _is_name(self.name, STEP_NAME) or self.name == INPUTS:
+        try:
+            object.__setattr__(self, "name", _step_name(self.name))
+        except Wrong:
             problem = f'cannot be called that; use letters, digits, _ and -, at most 60, and not "{INPUTS}"'
-            raise invalid_workflow(f"step {self.name!r:.80}", problem)
+            raise invalid_workflow(f"step {shown(self.name)}", problem) from None
         object.__setattr__(self, "needs", self._names(self.needs))
         if len(set(self.needs)) < len(self.needs):
             raise self.invalid("names a step in needs twice")
         task = self.task({}, rendered=False)
         # What may be given by a word or as a text is kept as what it means.
-        for name in ("max_cost_usd", "objective"):
+        for name in _OF_A_TASK:
             object.__setattr__(self, name, getattr(task, name))
         for each in self.references():
             self._check(each)
@@ -76,22 +78,7 @@ class Step:
 
     def task(self, known: Mapping[str, Any], *, rendered: bool = True, **given: Any) -> Task:
         """The task, with what its templates name taken from `known`; raises InputError where that cannot be."""
-        fields: dict[str, Any] = {
-            "type": self.type,
-            "capabilities": self.capabilities,
-            "target": self.target,
-            "exclude": self.exclude,
-            "max_latency_ms": self.max_latency_ms,
-            "max_cost_usd": self.max_cost_usd,
-            "min_success_rate": self.min_success_rate,
-            "min_quality": self.min_quality,
-            "objective": self.objective,
-            "deadline_ms": self.deadline_ms,
-            "repeatable": self.repeatable,
-            "text": self.text,
-            "payload": self.payload,
-            **given,
-        }
+        fields: dict[str, Any] = {**{name: getattr(self, name) for name in _OF_A_TASK}, **given}
         try:
             if rendered:
                 fields |= {"text": render_text(self.text, known), "payload": render(self.payload, known)}
@@ -100,9 +87,10 @@ class Step:
             raise self.invalid(str(error).rstrip(".")) from None
 
     def _names(self, given: object) -> tuple[str, ...]:
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            raise self.invalid(f"needs must be a list of steps, not {given!r:.80}")
-        return tuple(given)
+        try:
+            return _needs(given)
+        except Wrong as wrong:
+            raise self.invalid(f"needs {wrong}") from None
 
     def _check(self, reference: Reference) -> None:
         if reference.root == INPUTS:
@@ -113,6 +101,12 @@ class Step:
             raise self.invalid(f'uses "{reference}" and does not need "{reference.root}"{mend}')
         if reference.path[0] != "value":
             raise self.invalid(f'uses "{reference}"; what a step brought is "{reference.root}.value"')
+
+
+_needs = listed(text, "a list of steps")
+
+_OF_A_TASK = tuple(each.name for each in fields(Step) if each.name not in ("name", "needs"))
+"""What a step says of its task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,23 +123,22 @@ class Workflow:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", tuple(self.steps))
-        if not _is_name(self.name, NAME):
-            raise self.invalid("must have a name of one word of letters, digits and _.:/@-")
+        settle(self, _CHECKS, self._wrong)
         if not self.steps:
             raise self.invalid("has no step; add one, such as [steps.first]")
-        if not _is_limit(self.deadline_ms):
-            problem = f"must be a whole number of milliseconds, from 1 to {LONGEST_MS} (a week)"
-            raise self.invalid(f"deadline_ms {problem}, not {self.deadline_ms!r:.80}")
         for name in self.inputs:
             if not STEP_NAME.fullmatch(name):
                 raise self.invalid(f"has an input {name!r:.80}; use letters, digits, _ and -, at most 60")
-        _check_json(self, self.inputs)
         self._check_names()
         self._check_order()
 
     def invalid(self, problem: str) -> InputError:
-        return invalid_workflow(f'workflow "{self.name!s:.100}"', problem)
+        carried = self.name if type(self.name) is str else shown(self.name)
+        return invalid_workflow(f'workflow "{carried:.100}"', problem)
+
+    def _wrong(self, field: str, problem: str) -> InputError:
+        begins = {"name": "has a name that", "inputs": "has inputs that"}
+        return self.invalid(f"{begins.get(field, field)} {problem}")
 
     def step(self, name: str) -> Step:
         return next(each for each in self.steps if each.name == name)
@@ -154,6 +147,7 @@ class Workflow:
         """The inputs of one run. Raises InputError where one is missing, or given for nothing."""
         used = {each.path[0] for step in self.steps for each in step.references() if each.root == INPUTS}
         known = used | set(self.inputs)
+        given = self._json(given)
         for name in given:
             if name not in known:
                 hint = did_you_mean(_nearest(name, known)) or f"; it takes {', '.join(sorted(known)) or 'none'}"
@@ -162,8 +156,13 @@ class Workflow:
         if missing := sorted(used - set(inputs)):
             mend = f"give it with --input {missing[0]}=…, or a value for all runs in [workflow.inputs]"
             raise self.invalid(f'needs the input "{missing[0]}"; {mend}')
-        _check_json(self, inputs)
         return inputs
+
+    def _json(self, inputs: object) -> dict[str, Any]:
+        try:
+            return table(inputs)
+        except Wrong as wrong:
+            raise self._wrong("inputs", str(wrong)) from None
 
     def _check_names(self) -> None:
         names = [each.name for each in self.steps]
@@ -185,21 +184,25 @@ class Workflow:
             raise self.invalid(f"goes in a circle: {circle} (each needs the one before it)") from None
 
 
-def _check_json(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
-    try:
-        json.dumps(dict(inputs), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise workflow.invalid(f"has inputs that cannot be written as JSON: {error}") from None
-
-
-def _is_name(name: object, form: re.Pattern[str]) -> bool:
-    return isinstance(name, str) and form.fullmatch(name) is not None
-
-
-def _is_limit(limit: object) -> bool:
-    """Whether it can bound something: None, or a time that is not absurd."""
-    return limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit <= LONGEST_MS)
+def _step_name(given: object) -> str:
+    name = text(given)
+    if name == INPUTS or not STEP_NAME.fullmatch(name):
+        raise Wrong("is none")
+    return name
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(word, list(known), n=1)), None)
+
+
+_CHECKS = (
+    ("name", ANYWAY, word),
+    (
+        "steps",
+        ANYWAY,
+        listed(of_kind(Step, "a Step"), 'a list of steps such as (Step(name="a", type="etl", text="x"),)'),
+    ),
+    ("inputs", ANYWAY, table),
+    ("deadline_ms", None, milliseconds),
+    ("tags", ANYWAY, texts),
+)

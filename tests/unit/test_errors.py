@@ -10,6 +10,7 @@ from mahavishnu import errors
 SAMPLES = [
     errors.InvalidTask(field="text", problem="is empty"),
     errors.InvalidTarget(target="a", field="cost", problem="is negative"),
+    errors.InvalidCostModel(field="per_run_usd", problem="is negative: -1; give dollars from 0 to 1000000000"),
     errors.InvalidOutcome(problem="says nothing"),
     errors.UnknownName(kind="target", name="a", nearest="b"),
     errors.TargetExists(target="a", where="the store"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.errors import InvalidTarget, InvalidTask
+from mahavishnu.errors import InvalidCostModel, InvalidTarget, InvalidTask
 from mahavishnu.model import CostModel, Target, Task, Usage
 from mahavishnu.model.money import dollars, to_micros, to_usd
 
@@ -57,14 +57,22 @@ def test_the_fingerprint_is_of_what_is_asked_and_not_of_how_patient_one_is():
         {"task_types": {"two words"}},
         {"timeout_ms": 0},
         {"max_concurrent": 0},
-        {"cost_model": CostModel(per_run_usd=Decimal(-1))},
-        {"cost_model": CostModel(per_query_usd=Decimal("NaN"))},
-        {"cost_model": CostModel(monthly_runs=0)},
+        {"cost_model": Decimal("0.1")},
     ],
 )
 def test_a_target_that_cannot_be_meant_is_refused(wrong):
-    with pytest.raises(InvalidTarget):
+    with pytest.raises(InvalidTarget) as caught:
         Target(**{"name": "a", "adapter": "local", "run": "m:f", "task_types": {"t"}, **wrong})
+    assert caught.value.field == next(iter(wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"per_run_usd": Decimal(-1)}, {"per_query_usd": Decimal("NaN")}, {"monthly_runs": 0}, {"monthly_usd": []}]
+)
+def test_a_cost_model_that_cannot_be_meant_is_refused(wrong):
+    with pytest.raises(InvalidCostModel) as caught:
+        CostModel(**wrong)
+    assert caught.value.field == next(iter(wrong))
 
 
 def test_a_generalist_takes_every_type():

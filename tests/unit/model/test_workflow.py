@@ -158,7 +158,7 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence_that_says_where(text, w
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"name": "two words"}, "must have a name of one word"),
+        ({"name": "two words"}, "has a name that must be one word"),
         ({"deadline_ms": 0}, "deadline_ms must be a whole number of milliseconds"),
         ({"deadline_ms": True}, "deadline_ms must be a whole number of milliseconds"),
         ({"inputs": {"two words": 1}}, "has an input 'two words'"),
