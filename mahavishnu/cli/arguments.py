@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from mahavishnu.settings import MOST_LINES_BYTES
+
 MOST_SEED = 2**63 - 1
 
 
@@ -35,8 +37,11 @@ def seed(given: int | None) -> int | None:
 def text(given: str) -> str:
     """The text of a task; "-" stands for what comes on stdin, which may be longer than an argument."""
     if given == "-":
+        given_bytes = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
+        if len(given_bytes) > MOST_LINES_BYTES:
+            raise bad("TEXT", f"more than {MOST_LINES_BYTES // 1_000_000} MB came on stdin; send a reference to it")
         try:
-            return sys.stdin.buffer.read().decode()
+            return given_bytes.decode()
         except UnicodeDecodeError as error:
             raise bad("TEXT", f"what came on stdin is not UTF-8 (byte {error.start}); convert it first") from None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.errors import UnknownName
 from mahavishnu.model import LedgerEntry, Micros
+from mahavishnu.settings import MOST_LINES_BYTES, text_of
 
 if TYPE_CHECKING:
     from mahavishnu.ports import Store
@@ -94,11 +96,10 @@ def _bills(execution_id: str | None, amount: str | None, remark: str, file: Path
 def read_bills(path: Path) -> Sequence[Bill]:
     """Every line is looked at before anything is written down."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if missing := {_EXECUTION, _AMOUNT} - set(rows.fieldnames or ()):
-                raise bad("--csv", f"{path} has no column {' and no column '.join(sorted(missing))}")
-            return [_bill(path, rows.line_num, row) for row in rows]
+        rows = csv.DictReader(StringIO(text_of(path, MOST_LINES_BYTES), newline=""))
+        if missing := {_EXECUTION, _AMOUNT} - set(rows.fieldnames or ()):
+            raise bad("--csv", f"{path} has no column {' and no column '.join(sorted(missing))}")
+        return [_bill(path, rows.line_num, row) for row in rows]
     except OSError as error:
         raise bad("--csv", f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mahavishnu.cli.arguments import bad
 from mahavishnu.errors import did_you_mean
+from mahavishnu.settings import NotToml, text_of, toml_of
 
 
 class _ChangeTable(BaseModel):
@@ -57,10 +57,10 @@ class _Written(BaseModel):
 def read_file(path: Path) -> dict[str, Any]:
     """What stands in it, and nothing else. Raises a usage error."""
     try:
-        written = _Written.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        written = _Written.model_validate(toml_of(text_of(path)))
     except OSError as error:
         raise bad("--file", f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (NotToml, UnicodeDecodeError) as error:
         raise bad("--file", f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
         raise bad("--file", _problem(path, error)) from None

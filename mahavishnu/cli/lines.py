@@ -17,7 +17,7 @@ from mahavishnu.cli.arguments import bad
 from mahavishnu.errors import InputError, InvalidTask
 from mahavishnu.model import Task
 from mahavishnu.model.objective import objective_of
-from mahavishnu.settings import nearest, told
+from mahavishnu.settings import MOST_LINES_BYTES, nearest, text_of, told
 from mahavishnu.settings.tables import Usd
 
 ARGUMENT = "TASKS.jsonl"
@@ -79,7 +79,7 @@ class Numbered:
 def read_tasks(path: Path, *, again: bool) -> list[Numbered]:
     """Every task of the file, under a key of its own; all lines are looked at before any of them runs."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = text_of(path, MOST_LINES_BYTES)
     except OSError as error:
         raise bad(ARGUMENT, f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
 from mahavishnu.errors import SettingsError
 from mahavishnu.model.workflow import Workflow
 from mahavishnu.model.workflow_run import HERE, WorkflowReport, WorkflowRun
+from mahavishnu.settings import text_of
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -189,7 +190,7 @@ def _read(file: Path) -> Workflow:
     from mahavishnu.engine.definitions import read_workflow
 
     try:
-        return read_workflow(file.read_text(encoding="utf-8-sig"), str(file))
+        return read_workflow(text_of(file), str(file))
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); name another file"
     except UnicodeDecodeError as error:

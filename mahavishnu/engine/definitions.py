@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
@@ -14,7 +13,7 @@ from pydantic_core import ErrorDetails
 from mahavishnu.errors import InputError, did_you_mean
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.workflow import Step, Workflow, invalid_workflow
-from mahavishnu.settings import nearest, told
+from mahavishnu.settings import NotToml, nearest, told, toml_of
 from mahavishnu.settings.tables import Usd
 
 
@@ -67,8 +66,8 @@ class _Definition(_Table):
 def read_workflow(text: str, where: str = "the workflow") -> Workflow:
     """The workflow that a TOML text describes; `where` names the text in what is raised: InputError."""
     try:
-        definition = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        definition = toml_of(text)
+    except NotToml as error:
         raise invalid_workflow(where, f"is not TOML: {error}") from None
     return workflow_of(definition, where)
 

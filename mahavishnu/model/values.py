@@ -219,7 +219,7 @@ def listed(check: Callable[[object], Kind], such_as: str) -> Callable[[object], 
 
 def names(given: object) -> frozenset[str]:
     """A set of names, from any collection of them."""
-    if type(given) is frozenset and not given:
+    if type(given) is frozenset and _are_plain(given):
         return given
     if issubclass(type(given), str):
         raise Wrong(f"must be a set of names, not the text {shown(given)}; put it into a set: {{{shown(given)}}}")
@@ -229,10 +229,20 @@ def names(given: object) -> frozenset[str]:
 _listed_names = listed(text, 'a set of names such as {"etl"}')
 
 
+def _are_plain(given: Iterable[Any]) -> bool:
+    """Whether there is nothing but ordinary words, which most names and tags are: they need no second look."""
+    for item in given:  # noqa: SIM110 - every task passes here, and a generator takes three times as long
+        if type(item) is not str or not item.isascii():
+            return False
+    return True
+
+
 def texts(given: object) -> dict[str, str]:
     """A table of texts by texts; a copy, so that what its owner does to it later changes nothing here."""
-    if type(given) is dict and not given:
-        return {}
+    if type(given) is dict:
+        kept = dict(given)
+        if not kept or (_are_plain(kept) and _are_plain(kept.values())):
+            return kept
     found = pairs(given, 'must be a dict of texts by texts such as {"team": "search"}')
     try:
         kept = {text(key): text(value) for key, value in found}
@@ -261,7 +271,7 @@ def plain(given: Any) -> Any:
     except Exception as problem:  # noqa: BLE001 - the items of a stranger's dict may raise anything
         raise Wrong(f"cannot be written as JSON: {_reason(problem)}; {_MEND}") from None
     # Brackets within texts count too, so that what has few of them need not be looked at.
-    if written.count("[") + written.count("{") > DEEPEST and _depth(kept) > DEEPEST:
+    if written.count("[") + written.count("{") > DEEPEST and depth(kept) > DEEPEST:
         raise Wrong(f"is nested more than {DEEPEST} deep; flatten it, or send a reference to it")
     return kept
 
@@ -288,12 +298,13 @@ _written = json.JSONEncoder(allow_nan=False).encode
 _read = json.JSONDecoder(object_pairs_hook=_without_twins).decode
 
 
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
+def depth(value: Any) -> int:
+    """How many lists and dicts stand within one another."""
+    levels, level = 0, [value]
     while level := [item for item in level if type(item) in (dict, list)]:
-        depth += 1
+        levels += 1
         level = [below for item in level for below in (item.values() if type(item) is dict else item)]
-    return depth
+    return levels
 
 
 def _items(given: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """Settings: the configuration file, then the environment, then flags; validated once, and frozen."""
 
+from mahavishnu.settings.files import MOST_LINES_BYTES, NotToml, text_of, toml_of
 from mahavishnu.settings.loading import CONFIG, DEBUG, PASSWORD, find_config, load_settings, variables
 from mahavishnu.settings.passwords import without_password
 from mahavishnu.settings.problems import nearest, told
@@ -21,6 +22,7 @@ from mahavishnu.settings.tables import (
 __all__ = [
     "CONFIG",
     "DEBUG",
+    "MOST_LINES_BYTES",
     "PASSWORD",
     "AlertSettings",
     "AttemptSettings",
@@ -29,6 +31,7 @@ __all__ = [
     "ExperimentSettings",
     "LakeSettings",
     "LimitSettings",
+    "NotToml",
     "RoutingSettings",
     "Settings",
     "StoreSettings",
@@ -37,7 +40,9 @@ __all__ = [
     "load_settings",
     "nearest",
     "secrets_of",
+    "text_of",
     "told",
+    "toml_of",
     "variables",
     "without_password",
 ]

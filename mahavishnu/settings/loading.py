@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mahavishnu.errors import InvalidTarget, SettingsError, did_you_mean
+from mahavishnu.settings.files import NotToml, text_of, toml_of
 from mahavishnu.settings.passwords import holds_password, with_password
 from mahavishnu.settings.problems import located, nearest, told
 from mahavishnu.settings.tables import DEFAULTS, Settings, Table
@@ -66,29 +66,22 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return toml_of(text_of(path))
     except FileNotFoundError:
         problem = "there is no such file; name another one, or write it with: mahavishnu init"
     except IsADirectoryError:
         problem = "is a folder; name the file in it"
-    except OSError as error:
+    except PermissionError as error:
         problem = f"cannot be read ({error.strerror}); give yourself permission to read it, or name another one"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); name another file"
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
-    except tomllib.TOMLDecodeError as error:
-        what, line = _syntax_error(str(error))
-        raise SettingsError(where=f"{path}, {line}", problem=f"is not valid TOML: {what}; mend that line") from None
+    except NotToml as error:
+        where = f"{path}, {error.place}" if error.place else str(path)
+        mend = "mend that line" if error.place else "mend the file"
+        raise SettingsError(where=where, problem=f"is not valid TOML: {error.what}; {mend}") from None
     raise SettingsError(where=str(path), problem=problem)
-
-
-def _syntax_error(sentence: str) -> tuple[str, str]:
-    """tomllib ends its sentences with the place.
-
-    >>> _syntax_error("Invalid value (at line 2, column 7)")
-    ('invalid value', 'line 2, column 7')
-    """
-    what, _, place = sentence.rpartition(" (at ")
-    return what[:1].lower() + what[1:], place.rstrip(")")
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

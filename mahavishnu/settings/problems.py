@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic_core import ErrorDetails
 
-from mahavishnu.errors import did_you_mean
+from mahavishnu.errors import Contained, did_you_mean
+from mahavishnu.model.values import shown as shown_value
 from mahavishnu.settings.tables import DEFAULTS, Settings, TargetTable
 
 
@@ -60,7 +61,7 @@ _BOUNDS: dict[str, tuple[Literal["ge", "gt", "le"], str]] = {
 
 def told(error: ErrorDetails, given: object) -> str:
     """What must be true of a value, and what it is."""
-    shown = f"not {json.dumps(given, default=str):.80}"
+    shown = f"not {_as_written(given):.80}"
     context: Mapping[str, Any] = error.get("ctx", {})
     if error["type"] in _BOUNDS:
         name, words = _BOUNDS[error["type"]]
@@ -71,6 +72,13 @@ def told(error: ErrorDetails, given: object) -> str:
         return "is empty; give it a value or take the line out"
     kind = _KINDS.get(error["type"].removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float"))
     return f"must be {kind}, {shown}" if kind else f"is wrong: {error['msg'][:1].lower()}{error['msg'][1:]}, {shown}"
+
+
+def _as_written(given: object) -> str:
+    """As JSON, where it is short of what no JSON can be made of: a number of thousands of digits, a circle."""
+    with Contained():
+        return json.dumps(given, default=str)
+    return shown_value(given)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
