@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from collections.abc import Awaitable
-from dataclasses import dataclass, fields, replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from random import Random
 
+from mahavishnu.engine.returned import error_of, result_of
 from mahavishnu.errors import AdapterError, Cancelled, Crashed, Refused, Throttled, TimedOut, Transient
 from mahavishnu.model import Estimate, Execution, Micros, Result, Status, Target, Task, Usage
 from mahavishnu.model.money import to_micros
-from mahavishnu.redaction import excerpt
 from mahavishnu.settings import AttemptSettings
 
 STOP_GRACE_S = 2.0
 """How long an adapter may take to let go of a cancelled run before it is left to itself."""
-
-_MOST = 2**63 - 1
-"""The largest whole number that a database column holds."""
-
-_MOST_USD = 1_000_000_000
 
 THROTTLED_REST_S = 1.0
 """The patience a 429 asks for when it does not say."""
@@ -65,12 +57,12 @@ async def attempt(run: Awaitable[Result], limit_s: float, max_value_bytes: int) 
         return Ending(Status.FAILED, latency_us, error=Crashed("the run cancelled itself"))
     failure = task.exception()
     if failure is None:
-        result = task.result()
-        problem = _problem_with(result, max_value_bytes)
-        if problem is None:
-            return Ending(Status.SUCCEEDED, latency_us, result=result)
-        failure = Crashed(problem)
-    return Ending(_status_of(failure), latency_us, error=_as_adapter_error(failure))
+        try:
+            return Ending(Status.SUCCEEDED, latency_us, result=result_of(task.result(), max_value_bytes))
+        except Exception as problem:  # noqa: BLE001 - what a stranger's class does when it is looked at ends here, too
+            failure = problem
+    error = error_of(failure)
+    return Ending(_status_of(error), latency_us, error=error)
 
 
 async def _contained(run: Awaitable[Result]) -> Result:
@@ -112,12 +104,6 @@ def _forget(task: asyncio.Task[Result]) -> None:
         task.exception()  # looked at, so that asyncio does not complain that nobody did
 
 
-def _as_adapter_error(failure: BaseException) -> AdapterError:
-    if isinstance(failure, AdapterError):
-        return failure
-    return Crashed(excerpt(f"{type(failure).__name__}: {failure}", 500))
-
-
 def _status_of(failure: BaseException) -> Status:
     match failure:
         case Refused():
@@ -128,46 +114,6 @@ def _status_of(failure: BaseException) -> Status:
             return Status.CANCELLED
         case _:
             return Status.FAILED
-
-
-def _problem_with(result: object, max_value_bytes: int) -> str | None:
-    """What is wrong with what an adapter handed back: the engine records nothing that it could not read again."""
-    if not isinstance(result, Result):
-        return f"returned {type(result).__name__} and not a Result"
-    if not _is_amount(result.cost_usd):
-        return f"returned cost_usd {result.cost_usd!r}; it must be a Decimal from 0 to {_MOST_USD}"
-    if not _is_share(result.quality):
-        return f"returned quality {result.quality!r}; it must lie between 0 and 1"
-    if problem := _problem_with_usage(result.usage):
-        return f"returned {problem}"
-    try:
-        size = len(json.dumps(result.value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as problem:
-        return f"returned a value that cannot be written as JSON: {problem}"
-    if size > max_value_bytes:
-        return f"returned {size} bytes, above limits.max_value_bytes {max_value_bytes}; return a reference instead"
-    return None
-
-
-def _problem_with_usage(usage: object) -> str | None:
-    if not isinstance(usage, Usage):
-        return f"usage of type {type(usage).__name__}"
-    for each in fields(usage):
-        used = getattr(usage, each.name)
-        if each.name == "estimated":
-            continue
-        whole = each.name not in ("seconds", "agent_seconds")
-        if isinstance(used, bool) or not isinstance(used, int if whole else int | float) or not 0 <= used <= _MOST:
-            return f"usage with {each.name} {used!r:.80}; it must be {'a whole' if whole else 'a'} number of 0 or more"
-    return None
-
-
-def _is_amount(cost: object) -> bool:
-    return cost is None or (isinstance(cost, Decimal) and cost.is_finite() and 0 <= cost <= _MOST_USD)
-
-
-def _is_share(quality: object) -> bool:
-    return quality is None or (isinstance(quality, int | float) and math.isfinite(quality) and 0 <= quality <= 1)
 
 
 def cost_of(ending: Ending, usage: Usage, target: Target) -> Micros:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from mahavishnu.engine.returned import chunk_of
 from mahavishnu.errors import Crashed
 from mahavishnu.model import Chunk, Result, Target, Task, Usage
 from mahavishnu.ports import Adapter, Call, Streams
@@ -39,13 +40,15 @@ class Stream:
 async def streamed(adapter: Adapter, task: Task, target: Target, call: Call, stream: Stream) -> Result:
     """Run a task, chunk by chunk where the adapter can, and hand back the Result of the whole."""
     if not isinstance(adapter, Streams):
-        result = await adapter.run(task, target, call)
+        result: object = await adapter.run(task, target, call)
+        if not isinstance(result, Result):
+            raise Crashed(f"returned {type(result).__name__} and not a Result")
         if isinstance(result.value, str):
-            stream.put(Chunk(text=result.value, usage=result.usage))
+            stream.put(chunk_of(Chunk(text=result.value, usage=result.usage)))
         return result
     async with aclosing(adapter.stream(task, target, call)) as parts:
         async for part in parts:
             if isinstance(part, Result):
                 return part
-            stream.put(part)
+            stream.put(chunk_of(part))
     raise Crashed("its stream ended without a result")

@@ -11,6 +11,7 @@ from traceback import extract_tb
 from mahavishnu.errors import MahavishnuError
 from mahavishnu.model.loop import LoopReport, Readiness
 from mahavishnu.ports import Clock
+from mahavishnu.redaction import excerpt
 
 log = logging.getLogger("mahavishnu.engine")
 
@@ -298,7 +299,7 @@ def said(failure: BaseException) -> str:
     if isinstance(failure, asyncio.CancelledError):
         return "something in this process cancelled it"
     text = str(failure)
-    return f"{type(failure).__name__}: {text}"[:500] if text else type(failure).__name__
+    return excerpt(f"{type(failure).__name__}: {text}", 500) if text else type(failure).__name__
 
 
 def _place(failure: BaseException) -> str:

@@ -41,7 +41,9 @@ ANYWAY = object()
 
 
 class Wrong(ValueError):
-    """What is wrong with a value, as the end of a sentence that begins with the field's name."""
+    """What is wrong with a value, as the end of a sentence that begins with the name of its `field`."""
+
+    field = ""
 
 
 def settle(
@@ -51,6 +53,17 @@ def settle(
 
     `invalid` makes the error of the noun from the name of a field and what is wrong with it.
     """
+    try:
+        changes = settled(noun, checks)
+    except Wrong as wrong:
+        raise invalid(wrong.field, str(wrong)) from None
+    for name, kept in changes.items():
+        object.__setattr__(noun, name, kept)
+
+
+def settled(noun: object, checks: Sequence[tuple[str, object, Check]]) -> dict[str, Any]:
+    """The fields that must be kept as something else than they are. Raises Wrong, which names the field."""
+    changes = {}
     for name, default, check in checks:
         given = getattr(noun, name)
         if given is default:
@@ -58,9 +71,11 @@ def settle(
         try:
             kept = check(given)
         except Wrong as wrong:
-            raise invalid(name, str(wrong)) from None
+            wrong.field = name
+            raise
         if kept is not given:
-            object.__setattr__(noun, name, kept)
+            changes[name] = kept
+    return changes
 
 
 def shown(value: object) -> str:
@@ -263,15 +278,25 @@ def table(given: object) -> dict[str, Any]:
 
 def plain(given: Any) -> Any:
     """Any JSON value, as it is read back."""
+    return read_back(written(given))
+
+
+def written(given: Any) -> str:
+    """A value as JSON."""
     try:
-        written = _written(given)
-        kept = _read(written)
-    except Wrong:
-        raise
+        return _encode(given)
     except Exception as problem:  # noqa: BLE001 - the items of a stranger's dict may raise anything
         raise Wrong(f"cannot be written as JSON: {_reason(problem)}; {_MEND}") from None
+
+
+def read_back(as_json: str) -> Any:
+    """The value that was written; one that is nested too deeply for what comes after is refused."""
+    try:
+        kept = _decode(as_json)
+    except RecursionError as problem:
+        raise Wrong(f"cannot be written as JSON: {_reason(problem)}; {_MEND}") from None
     # Brackets within texts count too, so that what has few of them need not be looked at.
-    if written.count("[") + written.count("{") > DEEPEST and depth(kept) > DEEPEST:
+    if as_json.count("[") + as_json.count("{") > DEEPEST and depth(kept) > DEEPEST:
         raise Wrong(f"is nested more than {DEEPEST} deep; flatten it, or send a reference to it")
     return kept
 
@@ -294,8 +319,8 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return kept
 
 
-_written = json.JSONEncoder(allow_nan=False).encode
-_read = json.JSONDecoder(object_pairs_hook=_without_twins).decode
+_encode = json.JSONEncoder(allow_nan=False).encode
+_decode = json.JSONDecoder(object_pairs_hook=_without_twins).decode
 
 
 def depth(value: Any) -> int:
