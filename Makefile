@@ -17,6 +17,10 @@ IN_PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Options for pytest: make test ARGS="-k budget".
 ARGS ?=
 
+# Every process of a test imports a lot, and where nothing may be kept it compiles all of it each time, which doubles
+# the time of the whole suite.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test quick matrix soak fuzz lint check bench lock clean
 
 demo: $(READY)

@@ -24,6 +24,9 @@ DEFAULT_TEST_LIMIT_S = 120.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The processes that tests start would compile everything that they import, each time.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if is_worker(config):
         folder = Path(config.workerinput["run_folder"])  # type: ignore[attr-defined]
     else:
