@@ -48,11 +48,12 @@ async def everything(app):
     return await app.store.executions(ExecutionQuery(last=None))
 
 
-async def test_killed_at_any_moment_nothing_that_was_handed_back_is_missing_and_the_rest_is_lost(tmp_path):
+@pytest.mark.parametrize("kills", [6, pytest.param(20, marks=pytest.mark.soak)])
+async def test_killed_at_any_moment_nothing_that_was_handed_back_is_missing_and_the_rest_is_lost(tmp_path, kills):
     path = tmp_path / "store.db"
     chance = random.Random(20)
     handed_back = []
-    for _ in range(20):
+    for _ in range(kills):
         process = start("loop", f"sqlite:///{path}", "-")
         handed_back.append(process.stdout.readline().strip())
         time.sleep(chance.uniform(0.0, 0.3))
@@ -65,7 +66,7 @@ async def test_killed_at_any_moment_nothing_that_was_handed_back_is_missing_and_
     counted = Counter(each.id for each in executions)
     assert set(counted.values()) == {1}
     status = {each.id: each.status for each in executions}
-    assert len(handed_back) > 100
+    assert len(handed_back) > 5 * kills
     assert {status[each] for each in handed_back} == {Status.SUCCEEDED}
     assert Status.LOST in status.values()
     assert Status.RUNNING not in status.values()

@@ -8,11 +8,12 @@ from mahavishnu.stats.evidence import weighed
 from tests.bench.equality import ORDERS, days_of
 
 
-async def test_incremental_equals_full_in_three_orders_of_arrival(tmp_path: Path):
+@pytest.mark.parametrize("runs", [4_000, pytest.param(20_000, marks=pytest.mark.soak)])
+async def test_incremental_equals_full_in_three_orders_of_arrival(tmp_path: Path, runs: int):
     found = []
     for order in ORDERS:
         (tmp_path / order).mkdir()
-        found.append(await days_of(20_000, order, tmp_path / order))
+        found.append(await days_of(runs, order, tmp_path / order))
     assert list(found[0]) == list(found[1]) == list(found[2])
     assert len(found[0]) == 12 * 5 * 4
     # What is made of the days is the same as well, to the last bit.

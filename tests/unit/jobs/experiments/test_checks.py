@@ -41,13 +41,14 @@ def essence(run):
     return run.status, run.note, run.cursor, run.state
 
 
+@pytest.mark.parametrize("count", [500, pytest.param(1_200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("law", [HARM, BENEFIT, {}], ids=["harm", "benefit", "equal"])
-async def test_the_verdict_and_the_evidence_are_the_same_however_often_it_is_checked(law, monkeypatch):
+async def test_the_verdict_and_the_evidence_are_the_same_however_often_it_is_checked(law, count, monkeypatch):
     fields = {"promote": True, "guardrails": (SUCCESS, Guardrail(measure=Measure.LATENCY, margin=0.1))}
-    once = await told(law, 1_200, **fields)
-    often = await told(law, 1_200, batches=37, **fields)
+    once = await told(law, count, **fields)
+    often = await told(law, count, batches=37, **fields)
     monkeypatch.setattr(hearing, "PAGE", 11)
-    by_pages = await told(law, 1_200, batches=5, **fields)
+    by_pages = await told(law, count, batches=5, **fields)
     assert essence(once)[:2] == essence(often)[:2] == essence(by_pages)[:2]
     for part in ("guards", "repeated"):
         assert once.state[part] == often.state[part] == by_pages.state[part]

@@ -74,14 +74,23 @@ async def test_an_alert_about_an_experiment_is_not_opened_again_and_is_over_afte
     assert len([each for each in await works.store.alerts() if each.condition.about]) == 2
 
 
+@pytest.mark.soak
 async def test_an_equal_treatment_stays_for_twenty_thousand_tasks(works):
+    await check_that_equals_stay(works, 20_000)
+
+
+async def test_an_equal_treatment_stays_for_four_thousand_tasks(works):
+    await check_that_equals_stay(works, 4_000)
+
+
+async def check_that_equals_stay(works, tasks):
     await works.begin()
     for _ in range(4):
-        await works.run(5_000)
+        await works.run(tasks // 4)
         assert (await works.later()).ended == []
     run = await works.stands()
     assert run.status is ExperimentStatus.RUNNING
-    assert sum(run.state[arm]["assigned"] for arm in ("treatment", "control")) == 20_000
+    assert sum(run.state[arm]["assigned"] for arm in ("treatment", "control")) == tasks
     assert run.cursor == run.assigned_cursor == await works.store.newest()
     assert await works.same_again()
 
