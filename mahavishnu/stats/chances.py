@@ -49,9 +49,9 @@ def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
         return found
     # In units of the weight, from the highest one down: whatever lies a whole weight lower never comes first.
     base = np.maximum(base - base.max(), -weight) / weight
+    if not (min(alpha.min(), beta.min()) >= 1 and max(alpha.max(), beta.max()) <= _FIRMEST / 2):
+        alpha, beta = _bounded(alpha, beta)
     total = alpha + beta
-    if not (alpha.min() >= 1 and beta.min() >= 1 and total.max() <= _FIRMEST):
-        alpha, beta, total = _bounded(alpha, beta)
     mean = alpha / total
     deviation = np.sqrt(mean * (1 - mean) / (total + 1))
     # Where 1e-7 is left of the tail. It is that of a Gamma distribution whose shape is the smaller parameter.
@@ -67,11 +67,10 @@ def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
     return found
 
 
-def _bounded(alpha: Array, beta: Array) -> tuple[Array, Array, Array]:
+def _bounded(alpha: Array, beta: Array) -> tuple[Array, Array]:
     alpha, beta = (np.clip(np.nan_to_num(each, nan=1.0), 1.0, _FAR) for each in (alpha, beta))
     factor = np.minimum(_FIRMEST / (alpha + beta), 1.0)
-    alpha, beta = (np.maximum(each * factor, 1.0) for each in (alpha, beta))
-    return alpha, beta, alpha + beta
+    return np.maximum(alpha * factor, 1.0), np.maximum(beta * factor, 1.0)
 
 
 def _shares(base: Array, alpha: Array, beta: Array, stretch: tuple[float, float], narrowest: float) -> Array:

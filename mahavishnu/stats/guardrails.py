@@ -37,7 +37,7 @@ def combined(e_values: Mapping[str, float], together: Together = Together.MEAN) 
 
 
 def broken(e_values: Mapping[str, float], alpha: float, together: Together = Together.MEAN) -> tuple[str, ...]:
-    """The guardrails to act on, the most evidence first; none while there is too little, or without an alpha above 0.
+    """The guardrails to act on, the most evidence first; none while there is too little, or with an alpha that is none.
 
     By the mean, that something has become worse is wrong with probability alpha at most. It names those that have
     1/alpha for themselves, or else the largest; of which one it is, that is not promised.
@@ -45,7 +45,7 @@ def broken(e_values: Mapping[str, float], alpha: float, together: Together = Tog
     >>> broken({"success": 50.0, "latency": 2.0}, 0.05), broken({"success": 30.0, "latency": 2.0}, 0.05)
     (('success',), ())
     """
-    if not alpha > 0 or combined(e_values, together) < 1 / alpha:
+    if not 0 < alpha < 1 or combined(e_values, together) < 1 / alpha:
         return ()
     e_values = {name: _evidence(value) for name, value in e_values.items()}
     needed = len(e_values) / alpha if together is Together.BONFERRONI else 1 / alpha

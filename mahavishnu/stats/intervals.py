@@ -8,8 +8,11 @@ from statistics import NormalDist
 
 from mahavishnu.stats.sketch import moments, quantiles, total
 
-FEWEST_FOR_A_MEAN = 3
-"""Below so many effective values their spread says next to nothing, and Student's t runs away."""
+FEWEST_FOR_A_MEAN = 3 * (1 - 1e-12)
+"""Below three effective values their spread says next to nothing, and Student's t runs away.
+
+A hair less, as three that weigh the same may come to 2.9999999999999996.
+"""
 
 
 _NOTHING = 1e-9
@@ -72,7 +75,8 @@ def wilson(successes: float, samples: float, z: float = Z95) -> tuple[float, flo
     # Press et al., Numerical Recipes, 3rd ed., 2007, §5.6).
     lo = successes * (successes / samples) / (middle + half) if successes > 0 else 0.0
     hi = 1.0 if successes >= samples else min(1.0, (middle + half) / (samples + z2))
-    return lo, hi
+    # Of so many samples that nothing lies between the ends, the last digit may put them the wrong way round.
+    return (lo, hi) if lo <= hi else (hi, lo)
 
 
 def kish(weight: float, squares: float) -> float:
@@ -127,8 +131,9 @@ def clopper_pearson(successes: float, samples: float, confidence: float = 0.95) 
     # A decayed count that is next to nothing is nothing: near zero the inverse loses its footing.
     lo = 0.0 if successes < _NOTHING else float(betaincinv(successes, failures + 1, tail))
     hi = 1.0 if failures < _NOTHING else float(betaincinv(successes + 1, failures, 1 - tail))
-    # Beyond any number of samples that there will ever be, scipy's inverse gives up.
-    return lo if isfinite(lo) else 0.0, hi if isfinite(hi) else 1.0
+    # Beyond any number of samples that there will ever be, scipy's inverse gives up, or is off.
+    rate = successes / samples
+    return min(lo, rate) if isfinite(lo) else 0.0, max(hi, rate) if isfinite(hi) else 1.0
 
 
 def t_for(confidence: float, freedom: float) -> float:

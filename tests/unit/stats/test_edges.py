@@ -67,6 +67,8 @@ def test_a_function_without_a_test_at_the_edge_is_named():
 @example(1e-17, 100, 100)
 @example(0, HUGE, TINIEST)
 @example(HUGE, HUGE, HUGE)
+@example(0.5, 4600903879023691.0, 1e-222)
+@example(1.0, 1e237, 1e237)
 def test_an_interval_of_a_rate_lies_in_0_to_1_and_holds_the_rate(successes, samples, squares):
     known = samples > 0 and math.isfinite(successes) and math.isfinite(samples) and successes + samples < inf
     rate = min(max(successes / samples, 0.0), 1.0) if known else None
@@ -85,6 +87,7 @@ def test_an_interval_of_a_rate_lies_in_0_to_1_and_holds_the_rate(successes, samp
 @example(5, 10**30, 0.95)
 @example(0.9999999999, 1.0, 0.95)
 @example(HUGE / 2, HUGE, 0.95)
+@example(1.0, 8.988465674311582e307, 0.0)
 def test_the_exact_interval_is_one_whatever_is_counted(successes, samples, confidence):
     assert is_interval(intervals.clopper_pearson(successes, samples, confidence), 0.0, 1.0)
 

@@ -174,6 +174,7 @@ def test_a_bet_on_any_sample_ratio_has_an_e_value(arms):
 @example({"a": nan, "b": 30.0}, 0.05, Together.BONFERRONI)
 @example({"a": -inf, "b": inf}, 0.05, Together.MEAN)
 @example({"a": 5.0}, 0.0, Together.MEAN)
+@example({"a": nan}, inf, Together.MEAN)
 @example({"a": LARGEST, "b": LARGEST, "c": LARGEST}, 0.05, Together.MEAN)
 def test_what_is_no_evidence_breaks_no_guardrail(e_values, alpha, together):
     assert combined(e_values, together) >= 0
@@ -279,6 +280,7 @@ def test_beliefs_stay_finite_counts_whatever_totals_come(totals, discount):
 @example(0.7, [(0.0, HUGE, 1), (0.0, 1, HUGE), (0.0, 1, 1)])
 @example(TINIEST, [(0.0, 1, 1), (0.0, 2, 1)])
 @example(HUGE, [(0.0, 1, 1), (0.0, 2, 1)])
+@example(TINY, [(nan, HUGE, HUGE)])
 @example(1.0, [(0.0, 9e8, 1e8), (0.0, 1, 1)])
 def test_chances_of_any_beliefs_sum_to_1(weight, beliefs):
     base, alpha, beta = (np.array(column, dtype=float) for column in zip(*beliefs, strict=True))
