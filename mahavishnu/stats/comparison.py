@@ -94,9 +94,11 @@ def compare_rates(successes_a: float, samples_a: float, successes_b: float, samp
 
 
 def _pooled_z_test(successes_a: float, samples_a: float, successes_b: float, samples_b: float) -> float:
-    pooled = (successes_a + successes_b) / (samples_a + samples_b)
-    # Two roots: of huge counts with a small rate the product would be nothing.
-    spread = sqrt(pooled * (1 - pooled)) * sqrt(1 / samples_a + 1 / samples_b)
+    samples = samples_a + samples_b
+    # Failures are counted, as a rate next to 1 leaves none of them. Two roots: of huge counts with a small rate the
+    # product would be nothing.
+    succeeded, failed = successes_a + successes_b, samples_a - successes_a + samples_b - successes_b
+    spread = sqrt(succeeded / samples * (failed / samples)) * sqrt(1 / samples_a + 1 / samples_b)
     return _two_sided(abs(successes_a / samples_a - successes_b / samples_b) / spread)
 
 

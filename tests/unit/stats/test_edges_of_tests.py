@@ -59,6 +59,7 @@ def test_whatever_is_counted_a_comparison_of_latencies_gives_a_probability(a, b)
 @example(5.0, 1e300, 50.0, 1e300)
 @example(4, 10**9, 0, 2**63 - 1)
 @example(1e6, 1e6, 1e30, 1e30)
+@example(0, 1e154, 1.8014398509481985e170, 1.8014398509481985e170)
 def test_whatever_is_counted_a_comparison_of_rates_gives_a_probability(successes_a, samples_a, successes_b, samples_b):
     assert 0 <= comparison.compare_rates(successes_a, samples_a, successes_b, samples_b).p <= 1
 
