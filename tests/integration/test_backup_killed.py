@@ -1,6 +1,7 @@
 """Backups and restores while others write, while days move, from one database into the other, and killed anywhere."""
 
 import asyncio
+import json
 import random
 import subprocess
 import sys
@@ -34,18 +35,35 @@ from tests.integration.lakes import KEEPING, TODAY, check_days, publish, record
 SPENDER = Path(__file__).with_name("spender.py")
 
 
-def keeper(act: str, file: Path, at: StoreLocation, die_at: int, *more: str) -> int | None:
-    """How often it reported progress; None where it was killed."""
-    command = [sys.executable, "-m", "tests.integration.backup_keeper", act]
-    arguments = [str(file), at.url, at.lake, at.spool, str(die_at), *more]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode in (0, -9), done.stderr
-    return int(done.stdout) if done.returncode == 0 else None
+class Keeper:
+    """Another process, which takes or restores a backup, and is killed in the middle if asked to."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def __call__(self, act: str, file: Path, at: StoreLocation, die_at: int = 0, *, force: bool = False) -> int | None:
+        """How often it reported progress; None where it was killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([act, str(file), at.url, at.lake, at.spool, die_at, force]) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline().strip()
+        assert answer, "it failed, and said why on stderr"
+        return None if answer == "killed" else int(answer)
 
 
-def places(seed: str, reports: int, count: int) -> Sequence[int]:
-    """Where to die: at the first and the last report, and at some in between."""
-    return [1, reports, *random.Random(seed).sample(range(2, reports), count)]
+@pytest.fixture(scope="module")
+def keeper():
+    command = [sys.executable, "-m", "tests.integration.backup_keeper"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Keeper(process)
+        process.stdin.close()
+        process.wait()
+
+
+def places(seed: str, first: int, last: int, count: int) -> Sequence[int]:
+    """At which reports to die: at the last, and at some before it."""
+    return [last, *random.Random(seed).sample(range(first, last), count)]
 
 
 async def built(at: StoreLocation) -> None:
@@ -100,7 +118,7 @@ async def test_a_database_that_is_not_empty_is_kept_or_its_tables_go_into_a_sche
     restored = restore(file, at, force=True)
     assert rows(at)["switches"] == []
     aside = restored.aside.split()[1]
-    copied = StoreLocation(f"{at.url}&options=-csearch_path%3D{aside}", f"{at.lake}.replaced-{aside.split('_')[-1]}")
+    copied = StoreLocation(f"{at.url}&options=-csearch_path%3D{aside}", restored.aside.split()[-1])
     assert rows(copied) == before
     assert failed(copied) == failed(at) == {}
     empty = location(tmp_path, postgres(), name="empty")
@@ -218,58 +236,70 @@ def test_a_part_that_is_tidied_away_before_it_is_held_is_never_missed(tmp_path, 
 # -- killed ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_killed_backup_leaves_nothing_that_looks_like_one(tmp_path, anywhere):
+async def test_a_killed_backup_leaves_nothing_that_looks_like_one(tmp_path, anywhere, keeper):
     at = anywhere(tmp_path)
     await built(at)
     file = tmp_path / "out" / "x.backup"
     file.parent.mkdir()
-    reports = keeper("backup", file, at, 0)
-    assert reports is not None
+    reports = keeper("backup", file, at)
     assert left_in(file.parent) == {"x.backup"}
     file.unlink()
-    for die_at in places(at.url[:6], reports, 3):
+    for die_at in places(at.url[:6], 1, reports, 4):
         assert keeper("backup", file, at, die_at) is None
-        assert not file.exists()
-        new = location(tmp_path, name="never")
-        with pytest.raises(MahavishnuError, match=r"is no backup of mahavishnu, or only a part of one|it is damaged"):
-            restore(file.with_name("x.backup.partial"), new)
-    assert failed(at) == {}
+        assert left_in(file.parent) <= {"x.backup.partial", "x.backup.partial.db", "x.backup.partial.db-journal"}
     back_up(at, file)
     assert left_in(file.parent) == {"x.backup"}
     assert not list(Path(at.lake).glob(".held*"))
     restore(file, location(tmp_path, name="new"))
-    assert failed(location(tmp_path, name="new")) == {}
+    assert failed(location(tmp_path, name="new")) == failed(at) == {}
 
 
-async def test_a_killed_restore_leaves_no_store_or_the_old_one(tmp_path, anywhere):
+async def test_a_killed_restore_leaves_no_store_and_is_done_again(tmp_path, anywhere, keeper):
     at = location(tmp_path, name="from")
     await built(at)
-    expected = rows(at)
+    file = tmp_path / "x.backup"
+    back_up(at, file)
+    reports = keeper("restore", file, anywhere(tmp_path, name="new"))
+    # While the file is checked, nothing is written.
+    assert keeper("restore", file, anywhere(tmp_path, name="untouched"), reports // 3) is None
+    assert not [name for name in left_in(tmp_path) if name.startswith("untouched")]
+    for die_at in places(at.url[:6], reports // 2 + 1, reports - 1, 3):
+        new = anywhere(tmp_path, name=f"new-{die_at}")
+        assert keeper("restore", file, new, die_at) is None
+        # PostgreSQL has its old state; where a file is to come, an opening says what happened instead of making one.
+        with pytest.raises(MahavishnuError, match=r"restoring it was interrupted|it is empty; there is no store"):
+            check(new) if new.url.startswith("postgres") else await opened(new)
+        keeper("restore", file, new)
+        assert rows(new) == rows(at)
+        assert failed(new) == {}
+        assert len(parts_of(new)) == len(parts_of(at))
+
+
+async def test_a_killed_restore_leaves_the_old_store_or_the_new_one(tmp_path, anywhere, keeper):
+    at = location(tmp_path, name="from")
+    await built(at)
     file = tmp_path / "x.backup"
     back_up(at, file)
     old = anywhere(tmp_path, name="old")
-    reports = keeper("restore", file, anywhere(tmp_path, name="new"), 0)
-    assert reports is not None
     store = await opened(old)
     await spend(store)
     await store.close()
     before = rows(old)
-    for die_at in places(old.url[:6], reports, 3):
-        new = anywhere(tmp_path, name=f"new-{die_at}")
-        if keeper("restore", file, new, die_at) is None:
-            # Either there is no store, and it is said why, or there is none at all yet.
-            with pytest.raises(MahavishnuError, match=r"restoring it was interrupted|it is empty; there is no store"):
-                check(new) if new.url.startswith("postgres") else await opened(new)
-            assert keeper("restore", file, new, 0) is not None
-        assert rows(new) == expected
-        assert failed(new) == {}
-        parts = [path for path in Path(new.lake).glob("*/*") if path.is_dir()]
-        assert len(parts) == len([path for path in Path(at.lake).glob("*/*") if path.is_dir()])
-    for die_at in places(f"old {old.url[:6]}", reports, 1)[1:]:
-        assert keeper("restore", file, old, die_at, "--force") is None
-        if not old.url.startswith("sqlite") or (tmp_path / "old.db").exists():
-            assert rows(old) in (before, expected)
-            assert failed(old) == {}
-    assert keeper("restore", file, old, 0, "--force") is not None
-    assert rows(old) == expected
+    # The last report comes when the new store is in place: then what is left to do is to clear up.
+    reports = keeper("restore", file, anywhere(tmp_path, name="new"))
+    assert keeper("restore", file, old, reports // 2, force=True) is None
+    assert rows(old) == before
     assert failed(old) == {}
+    assert keeper("restore", file, old, reports if old.url.startswith("post") else reports + 1, force=True) is None
+    assert rows(old) == rows(at)
+    assert failed(old) == {}
+    # What was left to clear up is not the lake of the store that is in use by now.
+    restored = restore(file, old, force=True)
+    assert failed(old) == {}
+    if old.url.startswith("sqlite"):
+        assert failed(StoreLocation(f"sqlite:///{restored.aside}")) == {}
+    assert len(parts_of(old)) == len(parts_of(at))
+
+
+def parts_of(at: StoreLocation) -> list[Path]:
+    return [path for path in Path(at.lake).glob("*/*") if path.is_dir()]

@@ -16,15 +16,20 @@ from mahavishnu.storage.backup.moment import link
 from mahavishnu.storage.lake.folder import Folder
 from mahavishnu.storage.tables import counter, lake_parts, marks, metadata, processes
 
+_NUMBER = select(marks.c.position).where(marks.c.name == "store")
 _OF_EVERY_STORE = {table.name for table in (counter, marks, processes)}
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """`schema` is "none" where there is no store; `empty` where nothing was ever recorded in it."""
+    """`schema` is "none" where there is no store; `empty` where nothing was ever recorded in it.
+
+    `number` tells the store from every other; None where there is none.
+    """
 
     schema: str
     empty: bool
+    number: int | None = None
     users: Sequence[str] = ()
     parts: Sequence[str] = ()
 
@@ -35,7 +40,9 @@ def contents_of(connection: Connection, clock: Clock) -> Contents:
         return Contents(found, empty=True)
     there = set(inspect(connection).get_table_names()) & set(metadata.tables)
     parts = sorted(connection.execute(select(lake_parts.c.name)).scalars()) if lake_parts.name in there else []
-    return Contents(found, empty=_is_empty(connection, there), users=living(connection, clock), parts=parts)
+    number = connection.execute(_NUMBER).scalar() if marks.name in there else None
+    empty = _is_empty(connection, there)
+    return Contents(found, empty=empty, number=number, users=living(connection, clock), parts=parts)
 
 
 def link_lake(lake: Folder, parts: Sequence[str], into: Path) -> None:

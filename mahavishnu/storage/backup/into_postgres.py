@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -27,14 +29,20 @@ class PostgresTarget:
     def __init__(self, address: Address, lake: Path, clock: Clock) -> None:
         self._address = address
         self._clock = clock
-        self.staging = lake.with_name(f"{lake.name}.restoring")
+        # Several databases may have their lakes in one folder.
+        name = sha256(address.shown.encode()).hexdigest()[:8]
+        self.staging = lake.with_name(f"{lake.name}.restoring-{name}")
+        self.placing = False
 
-    def refuse(self, *, force: bool) -> None:
-        """Raises `RestoreRefused` for a store that is in use, or not empty unless that is to go aside."""
+    def refuse(self, *, force: bool) -> int | None:
+        """Returns the number of the store that stands there, if one does.
+
+        Raises `RestoreRefused` for one that is in use, or not empty unless that is to go aside.
+        """
         database = Database(self._address)
         try:
             with database.engine.connect() as connection:
-                self._look(connection, force=force)
+                return self._look(connection, force=force).number
         finally:
             database.close()
 
@@ -42,6 +50,7 @@ class PostgresTarget:
         """Fill the database; returns the schema in which the old tables are now, if there were any."""
         database = Database(self._address)
         moment = stamp(self._clock.now_us())
+        lake_aside = lake.root.with_name(f"{lake.root.name}.replaced-{moment}")
         try:
             with database.connect_to_write() as connection, connection.begin():
                 connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
@@ -49,15 +58,20 @@ class PostgresTarget:
                 found = self._look(connection, force=force)
                 aside = _make_room(database, connection, found, f"mahavishnu_replaced_{moment}")
                 if aside is not None:
-                    link_lake(lake, found.parts, lake.root.with_name(f"{lake.root.name}.replaced-{moment}"))
+                    link_lake(lake, found.parts, lake_aside)
                 schema.set_up(database, connection)
                 fill(database, connection, tables, progress)
+                self.placing = True
+        except BaseException:
+            if not self.placing:
+                shutil.rmtree(lake_aside, ignore_errors=True)
+            raise
         finally:
             database.close()
-        if aside is not None:
-            lake.remove(found.parts)
-            return f"schema {aside} of the same database"
-        return None
+        if aside is None:
+            return None
+        lake.remove(found.parts)
+        return f"schema {aside} of the same database, its lake {lake_aside}" if found.parts else f"schema {aside}"
 
     def _look(self, connection: Connection, *, force: bool) -> Contents:
         found = contents_of(connection, self._clock)

@@ -31,25 +31,31 @@ class SqliteTarget:
         self._path = address.path
         self._clock = clock
         self.staging = interrupted_restore(address.path)
+        self.placing = False
 
-    def refuse(self, *, force: bool) -> None:
-        """Raises `RestoreRefused` for a store that is in use, or not empty unless that is to go aside."""
+    def refuse(self, *, force: bool) -> int | None:
+        """Returns the number of the store that stands there, if one does.
+
+        Raises `RestoreRefused` for one that is in use, or not empty unless that is to go aside.
+        """
         if not self._path.parent.is_dir():
             raise self._refused(f'the folder "{self._path.parent}" does not exist; create it')
         if self._path.is_dir():
             raise self._refused(f'"{self._path}" is a folder; name a file in it')
         if not _has_bytes(self._path):
-            return
+            return None
         found = self._contents()
         if found is not None and found.users:
             raise self._refused(f"it is in use ({', '.join(found.users)}); stop what uses it first")
         if not force and (found is None or not found.empty):
             raise self._refused("it is not empty; name another store, or add --force to move this one aside")
+        return None if found is None else found.number
 
     def put(self, tables: Path, lake: Folder, progress: Progress, *, force: bool) -> str | None:
         """Give the new store its name; returns where the old one is now, if there was one."""
         self.refuse(force=force)
         progress(PLACING, 0, 0)
+        self.placing = True
         aside: Path | None = None
         parts: Sequence[str] = ()
         if _has_bytes(self._path):
@@ -58,7 +64,6 @@ class SqliteTarget:
         self._remove_companions()
         tables.replace(self._path)
         sync(self._path.parent)
-        progress(PLACING, 0, 0)
         if aside is not None:
             lake.remove(parts)
         return None if aside is None else str(aside)

@@ -30,6 +30,9 @@ from mahavishnu.storage.trouble import unavailable
 
 CHECKING = "Checking the backup"
 UNPACKING = "Unpacking"
+CLEARING = "Clearing up"
+
+Target = SqliteTarget | PostgresTarget
 
 
 def restore_backup(
@@ -46,12 +49,13 @@ def restore_backup(
     try:
         with opened(file) as archive:
             _refuse_newer(archive)
-            target.refuse(force=force)
+            standing = target.refuse(force=force)
             archive.check(Meter(progress, CHECKING, archive.size))
-            with _staging(target.staging, address, lake) as number:
+            with _staging(target, standing, address, lake) as number:
                 upgraded_from = _stage(archive, target.staging, lake, number, progress)
-                with _spool_placed(archive, location):
+                with _spool_placed(archive, location, target):
                     aside = target.put(target.staging / TABLES, lake, progress, force=force)
+                progress(CLEARING, 0, 0)
         return Restored(
             url=address.shown, manifest=archive.manifest, lake=lake.root, aside=aside, upgraded_from=upgraded_from
         )
@@ -75,31 +79,40 @@ def _refuse_newer(archive: Archive) -> None:
 
 
 @contextmanager
-def _staging(folder: Path, address: Address, lake: Folder) -> Iterator[int]:
-    """A folder to unpack into, and the number that the store will have. What a killed restore left goes first."""
+def _staging(target: Target, standing: int | None, address: Address, lake: Folder) -> Iterator[int]:
+    """A folder to unpack into, and the number that the store will have. What an interrupted restore left goes first."""
+    folder = target.staging
     folder.mkdir(parents=True, exist_ok=True)
     lock = locked(folder / "lock")
     if lock is None:
         raise RestoreRefused(url=address.shown, problem="another process restores into it just now; wait for that")
     with lock:
-        number = folder / "number"
-        if number.exists():
-            lake.remove_all(int(number.read_text() or "0", 16))
-        for left in folder.iterdir():
-            if left.name != "lock":
-                left.unlink()
-        drawn = new_number()
-        number.write_text(f"{drawn:x}")
-        sync(number)
-        sync(folder)
-        sync(folder.parent)
+        _clear(folder, standing, lake)
+        number = new_number()
+        note = folder / "number"
+        note.write_text(f"{number:x}")
+        for path in (note, folder, folder.parent):
+            sync(path)
         try:
-            yield drawn
+            yield number
         except BaseException:
-            lake.remove_all(drawn)
-            shutil.rmtree(folder, ignore_errors=True)
+            # From then on the store may be in place, and its lake in use: the next restore finds out.
+            if not target.placing:
+                lake.remove_all(number)
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear(folder: Path, standing: int | None, lake: Folder) -> None:
+    """Remove what an interrupted restore unpacked, unless it is the store that stands there: then only its end was."""
+    note = folder / "number"
+    left = int(note.read_text() or "0", 16) if note.exists() else None
+    if left is not None and left != standing and (folder / TABLES).exists():
+        lake.remove_all(left)
+    for path in folder.iterdir():
+        if path.name != "lock":
+            path.unlink()
 
 
 def _stage(archive: Archive, staging: Path, lake: Folder, number: int, progress: Progress) -> str | None:
@@ -141,7 +154,7 @@ def _stage_lake(archive: Archive, lake: Folder, renamed: Mapping[str, str], mete
 
 
 @contextmanager
-def _spool_placed(archive: Archive, location: StoreLocation) -> Iterator[None]:
+def _spool_placed(archive: Archive, location: StoreLocation, target: Target) -> Iterator[None]:
     """What waited in the spool waits in that of the new store, whose first opening writes it."""
     with ExitStack() as undo:
         for name in archive.under(SPOOL):
@@ -154,5 +167,8 @@ def _spool_placed(archive: Archive, location: StoreLocation) -> Iterator[None]:
             draft.replace(path)
             undo.callback(path.unlink, missing_ok=True)
             sync(path.parent)
-        yield
-        undo.pop_all()
+        try:
+            yield
+        finally:
+            if target.placing:
+                undo.pop_all()
