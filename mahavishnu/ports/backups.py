@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 Progress = Callable[[str, int, int], None]
@@ -18,7 +18,7 @@ def silent(_stage: str, _done: int, _total: int) -> None:
 class StoreLocation:
     """Where a store is: its URL, the folder of its lake, the folder of this machine's spool; "" means the default."""
 
-    url: str
+    url: str = field(repr=False)  # its password may be in it
     lake: str = ""
     spool: str = ""
 
