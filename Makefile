@@ -28,7 +28,7 @@ demo: $(READY)
 	$(BIN)/python docs/examples/engines_demo.py
 
 test: $(READY)
-	$(LIMIT)=1800 $(PYTEST) $(IN_PARALLEL) --durations=20 $(ARGS)
+	$(LIMIT)=3600 $(PYTEST) $(IN_PARALLEL) --durations=20 $(ARGS)
 
 # What needs no server: the units, the contracts and the examples in the docstrings.
 quick: $(READY)
