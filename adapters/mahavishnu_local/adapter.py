@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import partial
+from typing import cast
 
-from mahavishnu.errors import AdapterError, Misconfigured
+from mahavishnu.errors import AdapterError, Misconfigured, did_you_mean
 from mahavishnu.model import HEALTHY, Health, HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
 from mahavishnu_local.calling import Function
 from mahavishnu_local.containment import awaited, called, settled
 from mahavishnu_local.functions import Functions
-from mahavishnu_local.registry import registered_targets
+from mahavishnu_local.own_loop import OwnLoop
+from mahavishnu_local.registry import ISOLATED, registered_targets
 from mahavishnu_local.runs import Lane, Run
 from mahavishnu_local.threads import Threads, discard
 
@@ -24,7 +27,8 @@ class LocalAdapter:
 
     `paths` are the folders where modules are looked for, before all others; `modules` are imported at once, so that
     what they register is known. Raises Misconfigured for one that cannot be. `max_threads_per_target` bounds how many
-    calls of one target run at once; when that many of them hang, the target takes no more.
+    calls of one target run at once; when that many of them hang, the target takes no more. A target with the option
+    `isolated` has an event loop of its own for each run.
     """
 
     name = "local"
@@ -55,7 +59,7 @@ class LocalAdapter:
         run = self._runs[call.execution_id] = Run(lane, self._threads)
         try:
             function = self._functions.known(target) or await self._found(run, target)
-            ended = await _ended(run, function, task, until_s)
+            ended = await _ended(run, function, task, until_s, alone=_isolated(target))
         finally:
             self._runs.pop(call.execution_id, None)
         if isinstance(ended, AdapterError):
@@ -76,6 +80,7 @@ class LocalAdapter:
         lane = self._lane(target)
         try:
             lane.check()
+            _isolated(target)
             if self._functions.known(target) is None:
                 await self._found(Run(lane, self._threads), target)
         except Misconfigured as problem:
@@ -104,8 +109,27 @@ class LocalAdapter:
         return found
 
 
-async def _ended(run: Run, function: Function, task: Task, until_s: float | None) -> Result | AdapterError:
+def _isolated(target: Target) -> bool:
+    """Whether it is to have an event loop of its own. Raises Misconfigured for an option that means nothing."""
+    if not target.options:
+        return False
+    for name in target.options:
+        if name != ISOLATED:
+            hint = did_you_mean(next(iter(get_close_matches(name, [ISOLATED], n=1)), None))
+            raise Misconfigured(f'"{target.name}" has an unknown option "{name}"{hint or f"; it takes {ISOLATED}"}')
+    wanted = target.options[ISOLATED]
+    if not isinstance(wanted, bool):
+        raise Misconfigured(f'option "{ISOLATED}" of "{target.name}" must be true or false, not {wanted!r:.40}')
+    return wanted
+
+
+async def _ended(
+    run: Run, function: Function, task: Task, until_s: float | None, *, alone: bool
+) -> Result | AdapterError:
     call = partial(function.call, task, until_s)
+    if alone:
+        own = OwnLoop(call)
+        return await run.in_thread(own.run, _as_it_is, own.cancel)
     if function.is_async:
         return await run.on_loop(awaited(call))
     returned = await run.in_thread(partial(called, call), settled)
@@ -115,3 +139,8 @@ async def _ended(run: Run, function: Function, task: Task, until_s: float | None
         return await run.on_loop(awaited(lambda: returned))
     finally:
         discard(returned)
+
+
+def _as_it_is(ended: object) -> Result | AdapterError:
+    """What came out of a loop of its own has been looked at there."""
+    return cast("Result | AdapterError", ended)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from mahavishnu.errors import InvalidTarget
 from mahavishnu.model import CostModel, Target
 from mahavishnu.model.money import dollars
+
+ISOLATED = "isolated"
+"""The option of a target that is given an event loop of its own, in a thread of its own."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,8 +33,11 @@ def target(
     capabilities: Iterable[str] = (),
     cost_per_run: Decimal | int | float | str = "0",
     timeout_ms: int | None = None,
+    isolated: bool = False,
 ) -> Callable[[F], F]:
     """Register a function as a target of its own name, and leave it as it is.
+
+    `isolated` gives each of its runs an event loop of its own, in a thread of its own.
 
     Registering a name again replaces it, as when a module is reloaded. Raises InvalidTarget, also where another module
     has the name.
@@ -45,6 +51,8 @@ def target(
 
     def register(function: F) -> F:
         made = _target(function, task_types, name, capabilities, cost_per_run, timeout_ms)
+        if isolated:
+            made = replace(made, options={ISOLATED: True})
         before = _registered.get(made.name)
         if before is not None and before.function.__module__ != function.__module__:
             raise InvalidTarget(

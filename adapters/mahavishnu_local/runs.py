@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from mahavishnu.errors import Cancelled, Crashed, Transient
+from mahavishnu_local.guard import guest_context
 from mahavishnu_local.threads import Job, Threads
 
 T = TypeVar("T")
@@ -113,9 +114,14 @@ class Run:
         if self._cancelled:
             raise Cancelled("cancelled on request")
 
-    async def in_thread(self, call: Callable[[], object], then: Callable[[object], T]) -> T:
-        """Make a Job of both in a thread, which is left behind if nobody waits any more."""
-        job: Job[T] = Job(call, then, self._ended)
+    async def in_thread(
+        self, call: Callable[[], object], then: Callable[[object], T], stop: Callable[[], None] | None = None
+    ) -> T:
+        """Make a Job of both in a thread, which is left behind if nobody waits any more.
+
+        `stop` asks the call to end by itself, for which it has a moment.
+        """
+        job: Job[T] = Job(call, then, self._ended, guest_context(self._loop))
         await self._lane.take(self, job)
         try:
             self._threads.start(job)
@@ -126,12 +132,29 @@ class Run:
         try:
             await self.wait()
         except BaseException:
-            # Counted before it is told, so that its end, which may come at once, finds it counted.
-            self._lane.hang(job)
-            if not job.abandon():
-                self._lane.leave(job)
+            try:
+                if stop is not None:
+                    stop()
+                    await self._grace(job)
+            finally:
+                # Counted before it is told, so that its end, which may come at once, finds it counted.
+                self._lane.hang(job)
+                if not job.abandon():
+                    self._lane.leave(job)
             raise
         return job.outcome
+
+    async def _grace(self, job: Job[Any]) -> None:
+        """Until a job that was asked to stop is over, for as long as that may take."""
+        if job.over:
+            return
+        self._woken = self._loop.create_future()
+        timer = self._loop.call_later(GRACE_S, self.wake)
+        try:
+            await self._woken
+        finally:
+            self._woken = None
+            timer.cancel()
 
     def _ended(self, job: Job[Any]) -> None:
         self._lane.leave(job)
@@ -145,7 +168,7 @@ class Run:
 
     async def on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine, which must raise nothing, in a task of its own. One that ignores being cancelled is left."""
-        task = self._loop.create_task(work)
+        task = self._loop.create_task(work, context=guest_context(self._loop))
         task.add_done_callback(self.wake)
         try:
             await self.wait()

@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +29,7 @@ def discard(outcome: object) -> None:
 
 
 class Job(Generic[T]):
-    """One call in a thread, in the context of the caller: `call`, and `then` with what it brought. Both raise nothing.
+    """One call in a thread, in the context that is given: `call`, and `then` with what it brought. Both raise nothing.
 
     Only `call` is interrupted when the job is abandoned. `ended` is called in the thread when the job is over, also
     after it was abandoned.
@@ -38,16 +38,25 @@ class Job(Generic[T]):
     outcome: T
 
     def __init__(
-        self, call: Callable[[], object], then: Callable[[object], T], ended: Callable[[Job[T]], None]
+        self,
+        call: Callable[[], object],
+        then: Callable[[object], T],
+        ended: Callable[[Job[T]], None],
+        context: Context | None = None,
     ) -> None:
         self._call = call
         self._then = then
         self._ended = ended
-        self._context = copy_context()
+        self._context = copy_context() if context is None else context
         self._lock = threading.Lock()
         self._interruptible: int | None = None
         self._over = False
         self.abandoned = False
+
+    @property
+    def over(self) -> bool:
+        with self._lock:
+            return self._over
 
     def abandon(self) -> bool:
         """Stop waiting for it and try to stop it; whether it was still running.
