@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from traceback import extract_tb
+from typing import Any
 
 from mahavishnu.errors import MahavishnuError
 from mahavishnu.model.loop import LoopReport, Readiness
@@ -192,8 +193,10 @@ class Loop:
         self._stopping = asyncio.Event()
         self._restarts = 0
         self._task: asyncio.Task[None] | None = None
+        self._owner: asyncio.Task[Any] | None = None
 
     def start(self) -> None:
+        self._owner = asyncio.current_task()
         self._stopping.clear()
         self._begin()
 
@@ -219,7 +222,7 @@ class Loop:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that is cancelled before its first step ends without any of its code having run: begin anew."""
         failure = None if task.cancelled() else task.exception()
-        if self._stopping.is_set() or task.get_loop().is_closed():
+        if self._stopping.is_set() or not self._wanted() or task.get_loop().is_closed():
             return
         self._interrupted(failure or asyncio.CancelledError())
         self._begin()
@@ -254,9 +257,14 @@ class Loop:
                 # The work may raise it, too; where this coroutine is closed, it is no failure.
                 return _is_current(self._task)
             case asyncio.CancelledError():
-                return not self._stopping.is_set() and _kept_alive(self._task)
+                return not self._stopping.is_set() and self._wanted() and _kept_alive(self._task)
             case _:
                 return True
+
+    def _wanted(self) -> bool:
+        """Whether the task that started it is still there. Where it has ended, the event loop itself is cancelling all
+        that is left before it closes: to outlive that would keep the process from ending."""
+        return self._owner is None or not self._owner.done()
 
     def _interrupted(self, failure: BaseException) -> None:
         self._restarts += 1

@@ -23,7 +23,8 @@ GOOD = {
 FIELDS = {
     "task": list(Task.__dataclass_fields__),
     "outcome": ["decision_id", "completed", "correct", "corrected_to", "quality", "note"],
-    "budget": list(Budget.__dataclass_fields__),
+    # What cannot be read is the store's to say, and refuses every task.
+    "budget": [name for name in Budget.__dataclass_fields__ if name != "unreadable"],
     "target": list(Target.__dataclass_fields__),
     "route": ["task", "policy", "seed"],
     "execute": ["task", "policy", "seed"],

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.supervision import MOST_PERIODS, Loop, Part, Sayings, Supervisor
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.testing.clock import ManualClock
@@ -206,3 +207,17 @@ def test_a_failure_is_said_at_once_and_then_with_growing_gaps_for_each_distinct_
     for number in range(1000):
         sayings.times(f"failure {number}")
     assert len(sayings._said) <= 100
+
+
+def test_a_loop_that_was_never_stopped_keeps_no_process_from_ending():
+    """`asyncio.run` cancels what is left once its own task has ended, and waits for that."""
+
+    async def leave_it_behind():
+        async def work():
+            return ()
+
+        clock = SystemClock()
+        Loop("left behind", [Part("work", work, clock, 0.01)], clock, 0.01).start()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(leave_it_behind())
