@@ -10,8 +10,6 @@ from typing import Any
 
 import typer
 
-from mahavishnu.settings import MOST_LINES_BYTES
-
 MOST_SEED = 2**63 - 1
 
 
@@ -37,6 +35,8 @@ def seed(given: int | None) -> int | None:
 def text(given: str) -> str:
     """The text of a task; "-" stands for what comes on stdin, which may be longer than an argument."""
     if given == "-":
+        from mahavishnu.settings import MOST_LINES_BYTES
+
         given_bytes = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
         if len(given_bytes) > MOST_LINES_BYTES:
             raise bad("TEXT", f"more than {MOST_LINES_BYTES // 1_000_000} MB came on stdin; send a reference to it")

@@ -20,7 +20,6 @@ from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.errors import UnknownName
 from mahavishnu.model import LedgerEntry, Micros
-from mahavishnu.settings import MOST_LINES_BYTES, text_of
 
 if TYPE_CHECKING:
     from mahavishnu.ports import Store
@@ -96,6 +95,8 @@ def _bills(execution_id: str | None, amount: str | None, remark: str, file: Path
 def read_bills(path: Path) -> Sequence[Bill]:
     """Every line is looked at before anything is written down."""
     try:
+        from mahavishnu.settings import MOST_LINES_BYTES, text_of
+
         rows = csv.DictReader(StringIO(text_of(path, MOST_LINES_BYTES), newline=""))
         if missing := {_EXECUTION, _AMOUNT} - set(rows.fieldnames or ()):
             raise bad("--csv", f"{path} has no column {' and no column '.join(sorted(missing))}")

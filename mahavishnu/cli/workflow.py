@@ -15,7 +15,6 @@ from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
 from mahavishnu.errors import SettingsError
 from mahavishnu.model.workflow import Workflow
 from mahavishnu.model.workflow_run import HERE, WorkflowReport, WorkflowRun
-from mahavishnu.settings import text_of
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -190,6 +189,8 @@ def _read(file: Path) -> Workflow:
     from mahavishnu.engine.definitions import read_workflow
 
     try:
+        from mahavishnu.settings import text_of
+
         return read_workflow(text_of(file), str(file))
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); name another file"

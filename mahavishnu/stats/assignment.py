@@ -45,8 +45,8 @@ def threshold(share: float) -> int:
     >>> threshold(0.25) == 2**28, threshold(float("nan"))
     (True, 0)
     """
-    # `max` keeps the first of two that cannot be compared. Above 1 it stays above: that is how a full layer is told.
-    return round(min(max(0.0, share), 2.0) * (1 << BITS))
+    # `max` keeps the first of two that cannot be compared.
+    return round(min(max(0.0, share), 1.0) * (1 << BITS))
 
 
 LANE = 64

@@ -11,7 +11,7 @@ from mahavishnu.model import Snapshot
 from mahavishnu.model.experiment import EVERY_TYPE, Experiment, ExperimentRun, ExperimentStatus, Underway
 from mahavishnu.model.objective import Objective
 from mahavishnu.ports import Clock, Store
-from mahavishnu.stats.assignment import threshold
+from mahavishnu.stats.assignment import BITS, threshold
 
 UNDERWAY = (ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)
 
@@ -47,10 +47,15 @@ def place_in(layer: Iterable[Underway], traffic: float) -> float | None:
     """Where the first gap begins that is as wide as this traffic; None where there is no such gap."""
     begin = 0.0
     for each in sorted(layer, key=lambda each: each.offset):
-        if threshold(begin + traffic) <= threshold(each.offset):
+        if _fits(begin, traffic, each.offset):
             return begin
         begin = max(begin, each.offset + each.experiment.traffic)
-    return begin if threshold(begin + traffic) <= threshold(1.0) else None
+    return begin if _fits(begin, traffic, 1.0) else None
+
+
+def _fits(begin: float, traffic: float, end: float) -> bool:
+    """In whole places, as units are assigned: ten tenths make a whole."""
+    return round((begin + traffic) * (1 << BITS)) <= threshold(end)
 
 
 def free_in(layer: Iterable[Underway]) -> float:

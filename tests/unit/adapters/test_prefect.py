@@ -691,7 +691,6 @@ async def test_a_work_pool_that_is_gone_is_a_matter_of_configuration(adapter, se
         ({"tag": ["a"]}, 'no option "tag"; did you mean "tags"?'),
         ({"unheard-of": 1}, "it has parameters, tags, work_queue, job_variables"),
         ({"tags": "nightly"}, 'option "tags"'),
-        ({"parameters": {1: 2}}, 'option "parameters'),
     ],
 )
 async def test_an_option_that_is_unknown_or_wrong_is_named(adapter, server, options, words):

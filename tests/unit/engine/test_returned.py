@@ -102,7 +102,7 @@ async def ended(orchestrator, store):
         (hostile.Lying, "returned Lying and not a Result"),
         (Broken(), "Broken: (its message cannot be read)"),
         (Mute("x"), "(its message cannot be read)"),
-        (Transient(5), "(its message cannot be read)"),
+        (Transient(5), "5"),
         (Transient("busy", retry_after_s="soon"), "busy"),
         (Transient("busy", retry_after_s=float("nan")), "busy"),
         (OddCode("odd"), "odd"),

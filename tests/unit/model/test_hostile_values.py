@@ -31,7 +31,7 @@ def again(noun):
         case Target():
             return target_of(target_json(noun))
         case Budget():
-            return budget_of(budget_json(noun))
+            return budget_of(noun.name, budget_json(noun), noun.hard_micros)
         case Outcome():
             return outcome_of(outcome_row(0, noun, None, 0))
         case Experiment():
@@ -63,7 +63,8 @@ SOUND = {
     Workflow: {"name": "w", "steps": [WorkflowStep(name="s", type="t", text="x")]},
 }
 NOUNS = sorted(SOUND, key=lambda noun: noun.__name__)
-NAMES = {noun: [each.name for each in fields(noun)] for noun in NOUNS}
+# What cannot be read of a budget is the store's to say.
+NAMES = {noun: [each.name for each in fields(noun) if each.name != "unreadable"] for noun in NOUNS}
 
 
 def judge(noun, wrong):

@@ -21,6 +21,7 @@ from tests.edges import ANY, COUNTS, HUGE, LARGEST, TINIEST, Register, said
 tried = Register("mahavishnu.policies")
 inf, nan = math.inf, math.nan
 edges = settings(max_examples=40, deadline=None)
+MOST_WEIGHT = 1e9
 TASK = Task(type="t", text="x")
 WILSON = st.one_of(st.floats(0, 1), st.just(nan))
 ESTIMATES = st.builds(
@@ -91,7 +92,7 @@ def test_the_adaptive_policy_draws_from_any_estimates(estimates, times, price, s
     snapshot = Snapshot(prices={"t": price})
     for policy in (Adaptive(), Adaptive(speed_weight=0.1, cost_weight=0.1, quality_weight=0.1)):
         is_ranking(policy.rank(TASK, known, snapshot, 0, Random(seed)), len(rows))
-        weighed = policy.weighing(Objective(cost=HUGE, quality=HUGE), price)
+        weighed = policy.weighing(Objective(cost=MOST_WEIGHT, quality=MOST_WEIGHT), price)
         assert abs(sum(weighed.chances(known)) - 1) <= 1e-9
         assert np.isfinite(np.asarray(weighed.expected(known))).all()
         assert all(0 <= policy.worth(each) <= 1 + 1e-12 for each in rows)
@@ -166,5 +167,5 @@ def test_any_number_can_be_said(number, count, seen):
     for say in (words.percent, words.money, words.milliseconds):
         assert say(number)
     assert words.figures(candidates([seen])[0])
-    assert words.weighed_by(Objective(success=HUGE, cost=TINIEST), count) is not None
+    assert words.weighed_by(Objective(success=MOST_WEIGHT, cost=TINIEST), count) is not None
     assert words.version_of(number, code=1).startswith("1-")

@@ -291,6 +291,7 @@ def test_nearness_lies_between_0_and_1(value, best, worst):
 def test_a_score_by_any_weights_lies_between_0_and_1(seen, weights):
     if not any(weights):
         return
+    weights = [min(weight, 1e9) for weight in weights]
     weighed = Scoring().good_at(Objective(success=weights[0], cost=weights[1], latency=weights[2], quality=weights[3]))
     score = weighed.score(seen)
     assert (score is None) == (seen.rate is None)
