@@ -18,7 +18,7 @@ from mahavishnu.model import Status
 from mahavishnu.ports import ExecutionQuery
 from mahavishnu.settings import load_settings
 from mahavishnu.stats.scoring import Scoring
-from mahavishnu.storage import SqlStore, database, writer
+from mahavishnu.storage import SqlStore
 
 
 async def work(text: str) -> str:
@@ -31,7 +31,13 @@ def settings(url, spool):
         name: {"run": "tests.integration.test_store_down:work", "task_types": ["t"]} for name in ("first", "second")
     }
     return load_settings(
-        None, {}, {"store": {"url": url, "spool": str(spool)}, "routing": {"refresh_s": 0.1}, "targets": targets}
+        None,
+        {},
+        {
+            "store": {"url": url, "spool": str(spool), "patience_s": 0.4},
+            "routing": {"refresh_s": 0.1},
+            "targets": targets,
+        },
     )
 
 
@@ -82,9 +88,8 @@ async def check(url, answered):
         await store.close()
 
 
-async def test_postgresql_is_stopped_and_started_again_under_running_tasks(own_postgres, tmp_path, monkeypatch):
+async def test_postgresql_is_stopped_and_started_again_under_running_tasks(own_postgres, tmp_path):
     url = own_postgres.url()
-    monkeypatch.setattr(writer, "PATIENCE_S", 0.2)
     async with opened(url, tmp_path) as app:
         before = await tasks(app, 30)
         running = asyncio.create_task(tasks(app, 400))
@@ -106,9 +111,8 @@ async def test_postgresql_is_stopped_and_started_again_under_running_tasks(own_p
     assert len(kept) == 881
 
 
-async def test_an_sqlite_file_that_somebody_keeps_locked_stops_nobody(tmp_path, monkeypatch):
+async def test_an_sqlite_file_that_somebody_keeps_locked_stops_nobody(tmp_path):
     url = f"sqlite:///{tmp_path}/store.db"
-    monkeypatch.setattr(database, "BUSY_MS", 100)
     async with opened(url, tmp_path / "spool") as app:
         before = await tasks(app, 10)
         other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
@@ -122,9 +126,8 @@ async def test_an_sqlite_file_that_somebody_keeps_locked_stops_nobody(tmp_path, 
     assert len(await check(url, [each.id for each in (*before, *during)])) == 70
 
 
-async def test_what_waits_when_its_process_is_closed_is_written_by_the_next(own_postgres, tmp_path, monkeypatch):
+async def test_what_waits_when_its_process_is_closed_is_written_by_the_next(own_postgres, tmp_path):
     url = own_postgres.url()
-    monkeypatch.setattr(writer, "PATIENCE_S", 0.2)
     async with opened(url, tmp_path) as app:
         before = await tasks(app, 5)
         await asyncio.to_thread(own_postgres.stop)
