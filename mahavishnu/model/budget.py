@@ -67,6 +67,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.unreadable is not None:
+            settle(self, _UNREADABLE_CHECKS, self._wrong)
             return
         settle(self, _CHECKS, self._wrong)
         if self.hard_micros is None and self.soft_micros is None:
@@ -151,6 +152,16 @@ class Budget:
 
 LONGEST_S = 100 * 366 * 86_400
 """A century: the time by which a queued task is given up must be one that a database holds."""
+
+_UNREADABLE_CHECKS = (
+    ("name", ANYWAY, text),
+    ("adapter", None, text),
+    ("target", None, text),
+    ("task_type", None, text),
+    ("tags", ANYWAY, texts),
+    ("unreadable", None, text),
+)
+"""Of a budget that cannot be read only what it covers is asked for, and its row may have any name."""
 
 _CHECKS = (
     ("name", ANYWAY, word),

@@ -127,3 +127,9 @@ def test_there_is_no_less_room_than_none():
     assert over.room_micros == 0
     assert replace(over, spent_micros=600).room_micros == 100
     assert Balance(budget=budget(hard_micros=None, soft_micros=HARD), label="total").room_micros is None
+
+
+@pytest.mark.parametrize("wrong", [{"unreadable": object()}, {"tags": ["a"]}, {"target": 5}, {"name": 5}])
+def test_a_budget_that_cannot_be_read_holds_texts_all_the_same(wrong):
+    with pytest.raises(InvalidBudget):
+        Budget(**{"name": "b", "unreadable": "it has the unknown field", **wrong})
