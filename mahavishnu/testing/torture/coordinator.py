@@ -109,6 +109,8 @@ class _Run:
         began_s = time.monotonic()
         reports: list[RoundReport] = []
         try:
+            # Before any process spends: one hears of a budget that is made later only with its next refresh.
+            await self._add_room(1)
             await self._fleet.start()
             for round_ in self._rounds(began_s):
                 for line in announced(round_):
@@ -230,7 +232,9 @@ class _Run:
 
     async def _raise_limits(self, round_: Round) -> None:
         """Room for part of what this round will ask for. No limit is ever lowered, so that each bounds all charges."""
-        room = max(round(round_.seconds * self._options.processes * RUNS_A_SECOND * 1000), 20_000)
+        await self._add_room(max(round(round_.seconds * self._options.processes * RUNS_A_SECOND * 1000), 20_000))
+
+    async def _add_room(self, room: int) -> None:
         store = SqlStore(self._options.store, SystemClock())
         await store.open()
         try:
