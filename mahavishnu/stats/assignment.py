@@ -65,10 +65,10 @@ class Thresholds:
     __slots__ = ("_limits", "_multipliers", "_places", "all")
 
     def __init__(self, salts: Sequence[tuple[int, int]]) -> None:
-        """For each its multiplier, and the threshold."""
+        """For each its multiplier, and the threshold. One above all places, or below, is reached by none, or by all."""
         self._multipliers = _lanes(multiplier for multiplier, _ in salts)
         # What is added to a place carries over into the bit above it from the threshold on, and not below.
-        self._limits = _lanes(ALL + 1 - below for _, below in salts)
+        self._limits = _lanes(ALL + 1 - min(max(below, 0), ALL + 1) for _, below in salts)
         self._places = _lanes(ALL for _ in salts)
         self.all = _lanes(ALL + 1 for _ in salts)
         """What `reached` is for a unit that has reached every threshold."""
