@@ -127,7 +127,8 @@ def _best(task_type: str, used: _Known, others: Sequence[_Known], runs: float) -
 
 def _can_be(hint: Hint) -> bool:
     """Whether what it says are numbers: of sums that are none hardly anything can be said."""
-    return isfinite(hint.saved_usd.value) and isfinite(hint.added_minutes.value)
+    figures = (hint.saved_usd, hint.added_minutes, hint.added_success)
+    return all(isfinite(value) and lo <= value <= hi for value, lo, hi in figures)
 
 
 def less(one: Figure, other: Figure) -> Figure:

@@ -227,6 +227,7 @@ def known_card(target, scale=1.0, micros=1000.0, ms=100.0):
     )
 
 
+PRICES = ("a", 1e9), ("b", 1000.0)
 CARDS = st.lists(
     st.builds(card, TARGETS, st.tuples(*(ANY for _ in range(7))), HISTOGRAMS, HISTOGRAMS)
     | st.builds(
@@ -241,6 +242,7 @@ CARDS = st.lists(
 @given(CARDS, ANY)
 @example([known_card("a", micros=HUGE / 500), known_card("b")], 60)
 @example([known_card("a", micros=1e9), known_card("b")], inf)
+@example([replace(known_card(name, 100.0, micros), latency={35_000: 5, 230: 445}) for name, micros in PRICES], TINIEST)
 @example([card("a", (500, 500, 450, 1e300, 500, 1, 0), {230: HUGE, 231: HUGE}, {345: 500}), known_card("b")], 60)
 def test_a_hint_saves_a_number_of_dollars(cards, runs):
     for hint in hints.hints(cards, {(each.target, "t"): runs for each in cards}):
