@@ -117,7 +117,7 @@ class Run:
     async def in_thread(
         self, call: Callable[[], object], then: Callable[[object], T], stop: Callable[[], None] | None = None
     ) -> T:
-        """Make a Job of both in a thread, which is left behind if nobody waits any more.
+        """Make a Job of both in a thread, which is left behind once no caller waits.
 
         `stop` asks the call to end by itself, for which it has a moment.
         """

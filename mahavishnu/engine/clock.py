@@ -29,7 +29,7 @@ class SystemClock:
 
     def new_id(self) -> str:
         with self._lock:
-            now_ms = time.time_ns() // 1_000_000
+            now_ms = self.now_us() // 1000
             if now_ms > self._last_ms:
                 self._last_ms = now_ms
                 # The top bit stays clear, so that a million identifiers in one millisecond cannot overflow.

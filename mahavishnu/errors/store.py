@@ -25,7 +25,12 @@ class StoreUnavailable(RepositoryError):
         self.url, self.problem = shown_url(self.url), redacted(self.problem)
 
     def __str__(self) -> str:
-        return f"The store {self.url} cannot be used: {self.problem}."
+        return f"The {self._store} cannot be used: {self.problem}."
+
+    @property
+    def _store(self) -> str:
+        """With its URL, where the place that raised it knows that."""
+        return f"store {self.url}".rstrip()
 
 
 @dataclass(eq=False, kw_only=True)
@@ -56,7 +61,7 @@ class NotDurable(StoreUnavailable):
     def __str__(self) -> str:
         return (
             f"Execution {self.execution_id} has ended, but this is not on any disk yet: {self.problem}. It is kept in"
-            f" memory and written once the store {self.url} or the disk takes it; do not end this process before."
+            f" memory and written once the {self._store} or the disk takes it; do not end this process before."
         )
 
 

@@ -45,7 +45,7 @@ def learn(*secrets: str | None) -> None:
 
 
 def learnt(secret: str) -> str:
-    """The secret itself, for whoever needs it, and hidden from now on."""
+    """The secret itself, to be used; it is hidden from now on."""
     learn(secret)
     return secret
 

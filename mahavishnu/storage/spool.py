@@ -83,7 +83,7 @@ class Spool:
         self._written: set[Spooled] = set()
 
     def add(self, spooled: Spooled, line: bytes) -> None:
-        """Have it written by the next `flush`, whoever calls it."""
+        """Have it written by the next `flush`, in any thread."""
         self._unwritten[spooled] = line
 
     def flush(self) -> None:

@@ -72,7 +72,7 @@ async def an_outcome_needs_a_decision_that_is_over(opener: Opener) -> None:
         outcome = make.outcome(decision, completed=True)
         unknown = await raised(UnknownName, store.record([outcome]))
         assert (unknown.kind, unknown.name) == ("decision", decision.id)
-        await raised(UnknownName, store.record([replace(outcome, decision_id="nobody's:decision")]))
+        await raised(UnknownName, store.record([replace(outcome, decision_id="no:such:decision")]))
         await store.record([decision, start])
         await raised(InvalidOutcome, store.record([outcome]))
         assert list(await store.outcomes(decision.id)) == []
