@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
@@ -14,12 +13,10 @@ from mahavishnu.errors import UnknownName
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
 from mahavishnu.model.unreadable import Rows
 from mahavishnu.storage.rows import escaped, unescaped
+from mahavishnu.storage.sql_part import SqlPart
 from mahavishnu.storage.tables import alerts, watch
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.unreadable import read_each, read_one
-from mahavishnu.storage.writer import Work
-
-T = TypeVar("T")
 
 _NEWEST = select(alerts).order_by(alerts.c.opened_at_us.desc(), alerts.c.id.desc())
 _UNRESOLVED = alerts.c.status != AlertStatus.RESOLVED.value
@@ -38,14 +35,8 @@ def unknown_alert(alert_id: str) -> UnknownName:
     return UnknownName(kind="alert", name=alert_id, see="mahavishnu alerts list")
 
 
-class SqlAlerts(ABC):
+class SqlAlerts(SqlPart):
     """The part of the store in a database that keeps alerts."""
-
-    @abstractmethod
-    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
-
-    @abstractmethod
-    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     async def watch(self) -> Watch:
         return await self._read(_newest_watch)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import takewhile
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Select, Text, bindparam, exists, insert, select, update
 
@@ -26,13 +26,11 @@ from mahavishnu.storage.experiment_rows import (
 from mahavishnu.storage.lake import Lake
 from mahavishnu.storage.reads import newest_position
 from mahavishnu.storage.rows import escaped, unescaped
+from mahavishnu.storage.sql_part import SqlPart
 from mahavishnu.storage.stretch import Stretch
 from mahavishnu.storage.tables import assignments, decisions, executions, experiment_units, experiments
 from mahavishnu.storage.transaction import IN_LIST, Transaction
 from mahavishnu.storage.unreadable import read_each, read_one
-from mahavishnu.storage.writer import Work
-
-T = TypeVar("T")
 
 _EXPERIMENT = select(experiments).where(experiments.c.name == bindparam("name_"))
 _NEWEST = select(experiments).order_by(experiments.c.created_at_us.desc(), experiments.c.name.desc())
@@ -89,14 +87,8 @@ _CHOSE_NOBODY = select(decisions.c.id).where(
 )
 
 
-class SqlExperiments(ABC):
+class SqlExperiments(SqlPart):
     """The part of the store in a database that keeps experiments."""
-
-    @abstractmethod
-    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
-
-    @abstractmethod
-    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     @abstractmethod
     def _lake(self) -> Lake: ...

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal, literal_column, select
 
 from mahavishnu.model import DAY_US, Balance, Budget, LedgerEntry, Micros, Reservation, Shortfall
-from mahavishnu.ports import Charge, Clock, Cost, Fact, Settlement
+from mahavishnu.ports import Charge, Cost, Fact, Settlement
 from mahavishnu.storage import booking, budgeting
 from mahavishnu.storage.costing import TAG, Sum, check_dimensions, costs_of
 from mahavishnu.storage.ledger_rows import budget_of, entry_of, spender_of
+from mahavishnu.storage.sql_part import SqlPart
 from mahavishnu.storage.tables import balances, budgets, ledger_entries
 from mahavishnu.storage.waiting import FOREVER
 from mahavishnu.storage.writer import Work
-
-T = TypeVar("T")
 
 PAGE = 1000
 """Entries read at once."""
 
 
-class SqlLedger(ABC):
+class SqlLedger(SqlPart):
     """The part of the store in a database that keeps money."""
-
-    _clock: Clock
-
-    @abstractmethod
-    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
-
-    @abstractmethod
-    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     @abstractmethod
     def _recording(self, facts: Sequence[Fact], settle: Settlement | None, token: int | None = None) -> Work[int]: ...

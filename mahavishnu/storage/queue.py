@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
@@ -13,26 +11,18 @@ from mahavishnu.model.queued import QueuedTask, QueueStatus
 from mahavishnu.model.unreadable import Rows
 from mahavishnu.storage.documents import task_json, task_of
 from mahavishnu.storage.rows import escaped, unescaped
+from mahavishnu.storage.sql_part import SqlPart
 from mahavishnu.storage.tables import queued_tasks
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.unreadable import read_each
-from mahavishnu.storage.writer import Work
-
-T = TypeVar("T")
 
 _THERE = select(queued_tasks.c.id).where(queued_tasks.c.id == bindparam("id_"))
 _ADD = insert(queued_tasks)
 _MOVE = update(queued_tasks).where(queued_tasks.c.id == bindparam("id_"), queued_tasks.c.status == bindparam("before"))
 
 
-class SqlQueue(ABC):
+class SqlQueue(SqlPart):
     """The part of the store in a database that keeps tasks that wait."""
-
-    @abstractmethod
-    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
-
-    @abstractmethod
-    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     async def enqueue(self, queued: QueuedTask) -> None:
         await self._write(partial(_enqueue, queued=queued))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
@@ -15,14 +14,11 @@ from mahavishnu.errors import InputError
 from mahavishnu.model import Status
 from mahavishnu.model.workflow import invalid_workflow
 from mahavishnu.model.workflow_run import StepEnd, StepStatus, WorkflowEnd, WorkflowRun, WorkflowStart
-from mahavishnu.ports import Clock
 from mahavishnu.storage.presence import Census
 from mahavishnu.storage.rows import escaped, unescaped
+from mahavishnu.storage.sql_part import SqlPart
 from mahavishnu.storage.tables import cancellations, processes, step_ends, workflow_ends, workflow_starts
 from mahavishnu.storage.transaction import Transaction
-from mahavishnu.storage.writer import Work
-
-T = TypeVar("T")
 
 _starts, _ends = workflow_starts.c, workflow_ends.c
 _others = workflow_starts.alias()
@@ -68,17 +64,10 @@ _STEP_ENDS = (
 )
 
 
-class SqlWorkflows(ABC):
+class SqlWorkflows(SqlPart):
     """The part of the store in a database that keeps runs of workflows."""
 
-    _clock: Clock
     _census: Census
-
-    @abstractmethod
-    def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]: ...
-
-    @abstractmethod
-    async def _read(self, query: Callable[[Connection], T], *, within_s: float | None = None) -> T: ...
 
     async def record_workflow_start(self, start: WorkflowStart) -> None:
         await self._write(partial(_record_start, start=start), facts=1)
