@@ -16,12 +16,12 @@ def iso(at_us: int) -> str:
 
 
 def stamp(at_us: int) -> str:
-    """A time as a part of a name.
+    """A time as a part of a name, to the microsecond: two restores may follow each other within a second.
 
     >>> stamp(1_000_000)
-    '19700101t000001z'
+    '19700101t000001000000z'
     """
-    return _at(at_us).strftime("%Y%m%dt%H%M%Sz")
+    return _at(at_us).strftime("%Y%m%dt%H%M%S%fz")
 
 
 def _at(at_us: int) -> datetime:

@@ -15,10 +15,11 @@ import pytest
 from mahavishnu.errors import BackupFailed, BackupRefused, BackupUnusable, RestoreRefused, StoreUnavailable
 from mahavishnu.model import Status
 from mahavishnu.ports import StoreLocation
-from mahavishnu.storage.backup import restoring
+from mahavishnu.storage.backup import restore_backup, restoring
 from mahavishnu.storage.backup.archive import opened as opened_archive
 from mahavishnu.storage.backup.locks import locked
 from mahavishnu.storage.spool import Spooled, line_of, spool_of
+from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 from tests.backups import CLOCK, back_up, check, failed, left_in, location, opened, restore, rows, spend, sql
 
@@ -206,6 +207,16 @@ def test_a_store_that_is_not_empty_is_kept_or_goes_aside_with_its_lake(at, file)
     assert failed(aside) == failed(at) == {}
     assert len(list(folder.glob("*.replaced-*"))) == 2
     assert len(list(Path(at.lake).glob("*/*"))) == restored.manifest.lake_parts
+
+
+def test_two_stores_that_go_aside_in_the_same_second_are_both_kept(at, file):
+    kept, clock = [], ManualClock()
+    for name in ("first", "second"):
+        sql(at, f"INSERT INTO switches (target, enabled) VALUES ('{name}', 1)")
+        clock.advance(0.001)
+        kept.append((name, restore_backup(file, at, clock, force=True).aside))
+    for name, aside in kept:
+        assert [row[0] for row in rows(StoreLocation(f"sqlite:///{aside}"))["switches"] if row[0] == name] == [name]
 
 
 def test_a_damaged_store_goes_aside_as_it_is(at, file):
