@@ -52,11 +52,6 @@ class Scoring:
         """
         weights = objective.weights
         total = sum(weights.values())
-        if total == inf:
-            # Each is a number of its own, so that the largest can be made 1.
-            largest = max(weights.values())
-            weights = {name: weight / largest for name, weight in weights.items()}
-            total = sum(weights.values())
         return replace(
             self,
             success_weight=weights["success"] / total,
