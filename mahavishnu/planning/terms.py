@@ -136,10 +136,10 @@ def sound(problem: Problem) -> Problem:
 
 def _sound_offer(each: Offer) -> Offer:
     p95 = each.p95_ms
-    numbers = (each.success, each.rate, each.samples, each.cost_usd, 0.0 if p95 is None else p95)
-    if all(0 <= number <= most for number, most in zip(numbers, (1, 1, MOST_USD, MOST_USD, inf), strict=True)) and (
-        each.cost_usd >= LEAST_USD or each.cost_usd == 0
-    ):
+    # Written out, as a thousand of them are looked at for one plan.
+    known = 0 <= each.success <= 1 and 0 <= each.rate <= 1 and 0 <= each.samples <= MOST_USD
+    payable = each.cost_usd == 0 or LEAST_USD <= each.cost_usd <= MOST_USD
+    if known and payable and (p95 is None or p95 >= 0):
         return each
     return replace(
         each,

@@ -244,8 +244,9 @@ def _cost_usd(candidate: Candidate) -> float:
 def _charged(total: Column, charge: float, costs: Column) -> Column:
     """Utilities less what the costs are charged with. The charge is bounded: of a success nothing would be left."""
     if isinstance(costs, list):
-        charges = [charge * cost for cost in costs]
-        return [base - (min(_MOST_CHARGE, due)) for base, due in zip(total, charges, strict=True)]
+        if charge * max(costs) <= _MOST_CHARGE:
+            return [base - charge * cost for base, cost in zip(total, costs, strict=True)]
+        return [base - min(charge * cost, _MOST_CHARGE) for base, cost in zip(total, costs, strict=True)]
     import numpy as np
 
     return total - np.minimum(charge * costs, _MOST_CHARGE)

@@ -18,7 +18,7 @@ _MOST_POINTS = 2**17
 _STEEP = 3.0
 """A density with a smaller second parameter bends where its range ends."""
 
-_CLOSER: Array = 0.5 ** np.arange(1, 7)
+_CLOSER: Array = np.array([1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64])
 _COARSE = 0.25
 _AROUND: Array = np.linspace(-6.0, 6.0, 97)
 """In steps and in standard deviations: edges before an end, and around what is narrower than four cells."""
@@ -58,13 +58,15 @@ def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
         return found
     # In units of the weight, from the highest one down: whatever lies a whole weight lower never comes first.
     base = np.maximum(base - base.max(), -weight) / weight
-    if not (min(alpha.min(), beta.min()) >= 1 and max(alpha.max(), beta.max()) <= _FIRMEST / 2):
+    smaller = np.minimum(alpha, beta)
+    if not (smaller.min() >= 1 and max(alpha.max(), beta.max()) <= _FIRMEST / 2):
         alpha, beta = _bounded(alpha, beta)
+        smaller = np.minimum(alpha, beta)
     total = alpha + beta
     mean = alpha / total
     deviation = np.sqrt(mean * (1 - mean) / (total + 1))
     # Where 1e-7 is left of the tail. It is that of a Gamma distribution whose shape is the smaller parameter.
-    reach = deviation * (5.8 + 10.0 * np.minimum(alpha, beta) ** -0.75)
+    reach = deviation * (5.8 + 10.0 * smaller**-0.75)
     lowest = (base + np.maximum(mean - reach, 0.0)).max()
     highest = base + np.minimum(mean + reach, 1.0)
     competing = np.flatnonzero(highest >= lowest)
@@ -72,8 +74,7 @@ def chances(base: Array, weight: float, alpha: Array, beta: Array) -> Array:
         found[competing] = 1.0
         return found
     stretch = lowest, highest.max()
-    rows = tuple(column[competing] for column in (base, alpha, beta, mean, deviation))
-    found[competing] = _shares(*rows, stretch)
+    found[competing] = _shares(base[competing], alpha[competing], beta[competing], deviation[competing], stretch)
     return found
 
 
@@ -83,10 +84,8 @@ def _bounded(alpha: Array, beta: Array) -> tuple[Array, Array]:
     return np.maximum(alpha * factor, 1.0), np.maximum(beta * factor, 1.0)
 
 
-def _shares(
-    base: Array, alpha: Array, beta: Array, mean: Array, deviation: Array, stretch: tuple[float, float]
-) -> Array:
-    edges = _edges(base, beta, base + mean, deviation, stretch)
+def _shares(base: Array, alpha: Array, beta: Array, deviation: Array, stretch: tuple[float, float]) -> Array:
+    edges = _edges(base, alpha, beta, deviation, stretch)
     inside = np.clip(edges - base[:, None], 0.0, 1.0)
     mass = _masses(alpha, beta, inside)
     # The distribution function in the middle of each cell, counted from above: all of them end within the stretch.
@@ -98,22 +97,27 @@ def _shares(
     return shares
 
 
-def _edges(base: Array, beta: Array, middle: Array, deviation: Array, stretch: tuple[float, float]) -> Array:
-    """The edges of the cells: evenly, and where densities bend more than that, closer."""
+def _edges(base: Array, alpha: Array, beta: Array, deviation: Array, stretch: tuple[float, float]) -> Array:
+    """The edges of the cells: even, and closer where a density falls steeply or is narrow."""
     low, high = stretch
-    cells = (high - low) / max(deviation.min() / _FINE, 1e-12)
+    narrowest = deviation.min()
+    cells = (high - low) / max(narrowest / _FINE, 1e-12)
     count = int(min(max(cells, _FEWEST), _MOST, max(_MOST_POINTS / len(base), 64)))
     even = np.linspace(low, high, count + 1)
     if len(base) >= count:
         return even
-    # No range ends inside a cell, so that every density is smooth in every one of them; and one that falls to 0 with
-    # hardly any failures does so steeply.
+    # No range ends inside a cell, so that every density is smooth in every one of them.
+    edges = [even, np.clip(base + 1.0, low, high)]
     step = (high - low) / count
-    steep = (base[beta < _STEEP, None] + 1.0 - step * _CLOSER).ravel()
-    narrow = deviation * _COARSE < step
-    if (count + narrow.sum() * len(_AROUND)) * len(base) <= 2 * _MOST_POINTS:
-        steep = np.concatenate((steep, (middle[narrow, None] + deviation[narrow, None] * _AROUND).ravel()))
-    return np.sort(np.concatenate((even, np.clip(np.concatenate((base + 1.0, steep)), low, high))))
+    if beta.min() < _STEEP:
+        edges.append(np.clip((base[beta < _STEEP, None] + 1.0 - step * _CLOSER).ravel(), low, high))
+    if narrowest * _COARSE < step:
+        narrow = deviation * _COARSE < step
+        middle = base + alpha / (alpha + beta)
+        around = (middle[narrow, None] + deviation[narrow, None] * _AROUND).ravel()
+        if (count + len(around)) * len(base) <= 2 * _MOST_POINTS:
+            edges.append(np.clip(around, low, high))
+    return np.sort(np.concatenate(edges))
 
 
 def _masses(alpha: Array, beta: Array, edges: Array) -> Array:
