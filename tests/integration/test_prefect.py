@@ -161,8 +161,10 @@ async def idle(adapter, source):
 
 
 def adapter_for(server: Server, source: Path, variable: str = VARIABLE, **settings: Any) -> PrefectAdapter:
+    """On a loaded machine a server on SQLite may be silent for longer than the ten seconds that are the default."""
+    settings = {"poll_ms": 200, "request_timeout_ms": 60_000, **settings}
     return PrefectAdapter(
-        api_url=server.url, api_key_env=None, basic_auth_env=variable, poll_ms=200, paths=[str(source)], **settings
+        api_url=server.url, api_key_env=None, basic_auth_env=variable, paths=[str(source)], **settings
     )
 
 
