@@ -73,16 +73,22 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def hear_of(self, trouble: StoreUnavailable) -> None:
-        """Find out whether the store is away, from an error that it raised.
+    async def hear_of(self, trouble: StoreUnavailable, within_s: float | None = None) -> None:
+        """Find out whether the store is away, from an error that it raised; within that time, or not at all.
 
         It may also be that it cannot write this one thing: then it still writes others, or nothing at all if asked to.
         """
-        if isinstance(trouble, NotWritten) or (isinstance(trouble, StoreSilent) and not trouble.patience_over):
-            return
-        async with self._asking:
-            if self._trouble is None and (isinstance(trouble, StoreSilent) or await self._silence() is not None):
-                self._is_away(trouble)
+        match trouble:
+            case NotWritten():
+                return
+            case StoreSilent(patience_over=patience_over):
+                if patience_over and self._trouble is None:
+                    self._is_away(trouble)
+                return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s), self._asking:
+                if self._trouble is None and await self._silence() is not None:
+                    self._is_away(trouble)
 
     def check(self, spooled: Spooled) -> bytes:
         """The line that the spool would write. Raises `NotWritten` for what no store and no disk can take."""
@@ -145,6 +151,9 @@ class Backlog:
                     break
                 done, refused = await self._write(some)
                 written += done
+                if not (done or refused):
+                    # It answers, and takes none of these: a disk may have room for a question and for no row.
+                    break
                 for spooled in refused:
                     # The line of what was refused stays in the file, for people to look at.
                     self._waiting.pop(spooled, None)
@@ -201,18 +210,15 @@ class Backlog:
     async def _write(self, some: Sequence[Spooled]) -> tuple[list[Written], list[Spooled]]:
         """Hand these over all at once: what was written, and what the store will never take, though it answers.
 
-        In neither is what it could not take because it has gone away again.
+        In neither is what it could not take for another reason; that waits on.
         """
         done, failed = await self._hand_over(some)
         refused: list[Spooled] = []
-        for spooled in failed:
-            if await self._silence() is None:
-                again, failed_again = await self._hand_over([spooled])
-                done += again
-                if failed_again and await self._silence() is None:
-                    log.error("What was kept cannot be written and is left out: %s", failed_again[spooled])
-                    refused.append(spooled)
-                    await self._end_plainly(spooled, failed_again[spooled])
+        for spooled, why in failed.items():
+            if isinstance(why, NotWritten):
+                log.error("What was kept cannot be written and is left out: %s", why)
+                refused.append(spooled)
+                await self._end_plainly(spooled, why)
         return done, refused
 
     async def _end_plainly(self, spooled: Spooled, why: MahavishnuError) -> None:

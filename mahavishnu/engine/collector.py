@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mahavishnu.engine.backlog import Backlog, Written, plain_end
 from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.errors import InputError, NotDurable, NotWritten, StoreSilent, StoreUnavailable
+from mahavishnu.errors import InputError, NotDurable, NotWritten, StoreUnavailable
 from mahavishnu.model import Decision, Execution, Outcome, Reservation, Shortfall, Status
 from mahavishnu.ports import Charge, Claim, Clock, Settlement, Store
 from mahavishnu.storage.presence import lost
@@ -62,6 +62,7 @@ class Collector:
         """Claim an idempotency key. A claim whose answer was lost is withdrawn: no run will ever settle it."""
         self._check_room()
         self._check_needed(ONLY_ONCE)
+        until_s = self._until(within_s)
         try:
             return await self._store.claim(key, fingerprint, decision_id, within_s=within_s)
         except asyncio.CancelledError:
@@ -69,7 +70,7 @@ class Collector:
             raise
         except StoreUnavailable as trouble:
             self._withdraw_claim(key, decision_id)
-            raise await self._needed(trouble, ONLY_ONCE) from trouble
+            raise await self._needed(trouble, ONLY_ONCE, until_s) from trouble
 
     async def began(
         self,
@@ -108,13 +109,14 @@ class Collector:
         """What only the store can answer for."""
         why = ONLY_ONCE if reservation is None else NOTHING_SPENT
         self._check_needed(why)
+        until_s = self._until(within_s)
         try:
             if reservation is not None:
                 return await self._store.reserve(reservation, facts, token=token, within_s=within_s)
             await self._store.record(facts, token=token, within_s=within_s)
         except StoreUnavailable as trouble:
             self._backlog.withdraw(start)
-            raise await self._needed(trouble, why) from trouble
+            raise await self._needed(trouble, why, until_s) from trouble
         return None
 
     async def _ask(
@@ -123,13 +125,14 @@ class Collector:
         """Durable in the store, or else in the spool; what is in neither is refused, and withdrawn."""
         trouble = self._backlog.trouble
         if trouble is None:
+            until_s = self._until(within_s)
             try:
                 await self._store.record(facts, within_s=within_s)
             except StoreUnavailable as error:
                 trouble = error
             else:
                 return
-            await self._backlog.hear_of(trouble)
+            await self._backlog.hear_of(trouble, self._left_s(until_s))
         if self._backlog.down:
             spooled = Spooled(facts)
             if await self._backlog.keep(spooled, self._backlog.check(spooled)):
@@ -157,12 +160,19 @@ class Collector:
         if trouble is not None:
             raise StoreUnavailable(url=trouble.url, problem=f"{trouble.problem}; {why}")
 
-    async def _needed(self, trouble: StoreUnavailable, why: str) -> StoreUnavailable:
+    async def _needed(self, trouble: StoreUnavailable, why: str, until_s: float | None) -> StoreUnavailable:
         """What to raise where nothing goes without the store; as it was where it is only this that it cannot write."""
-        await self._backlog.hear_of(trouble)
+        await self._backlog.hear_of(trouble, self._left_s(until_s))
         if not self._backlog.down:
             return trouble
         return StoreUnavailable(url=trouble.url, problem=f"{trouble.problem}; {why}")
+
+    def _until(self, within_s: float | None) -> float | None:
+        """When a caller stops waiting, by the monotonic clock; None for one that has the store's patience."""
+        return None if within_s is None else self._clock.monotonic_s() + within_s
+
+    def _left_s(self, until_s: float | None) -> float | None:
+        return None if until_s is None else max(until_s - self._clock.monotonic_s(), 0.0)
 
     def _withdraw_claim(self, key: str, decision_id: str) -> None:
         self._backlog.withdraw(settle=Settlement(key=key, decision_id=decision_id, succeeded=False))
@@ -173,9 +183,9 @@ class Collector:
         """The engine has given the run an id of its own."""
         await self._happened(Spooled((execution,)), None)
 
-    async def settled(self, settle: Settlement) -> None:
+    async def settled(self, settle: Settlement, *, within_s: float | None = None) -> None:
         """The end of a claimed run that made no last attempt."""
-        await self._happened(Spooled(settle=settle), None)
+        await self._happened(Spooled(settle=settle), within_s)
 
     async def ended(
         self,
@@ -211,11 +221,10 @@ class Collector:
     async def _happened(self, spooled: Spooled, within_s: float | None) -> tuple[int | None, bool]:
         """Where it stands in the store; None where it waits in the backlog. And whether it is on any disk.
 
-        Raises `NotWritten` where the store answers, and refuses this one thing twice.
+        Raises `NotWritten` where the store refuses this one thing, and would refuse it again.
         """
-        for again in (False, True):
-            if self._backlog.down:
-                break
+        if not self._backlog.down:
+            until_s = self._until(within_s)
             try:
                 return await self._backlog.written(spooled, within_s), True
             except asyncio.CancelledError:
@@ -223,13 +232,10 @@ class Collector:
                 self._presume(spooled)
                 self._backlog.remember(spooled)
                 raise
-            except StoreSilent as silence:
-                await self._backlog.hear_of(silence)
-                break
+            except NotWritten:
+                raise
             except StoreUnavailable as trouble:
-                await self._backlog.hear_of(trouble)
-                if again and self._backlog.trouble is None:
-                    raise NotWritten(url=trouble.url, problem=trouble.problem) from trouble
+                await self._backlog.hear_of(trouble, self._left_s(until_s))
         line = self._backlog.check(spooled)
         self._presume(spooled)
         return None, await self._backlog.keep(spooled, line)

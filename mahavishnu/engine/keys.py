@@ -24,8 +24,9 @@ class KeyKeeper:
 
     async def claim(self, task: Task, decision_id: str, deadline_s: float) -> str | None:
         """None where the key is ours to run; else the decision that has it."""
-        key, left_s = task.idempotency_key or "", max(deadline_s - self._clock.monotonic_s(), 0.001)
+        key = task.idempotency_key or ""
         while True:
+            left_s = max(deadline_s - self._clock.monotonic_s(), 0.001)
             token = self._store.token
             claim = await self._collector.claimed(key, task.fingerprint(), decision_id, within_s=left_s)
             # A process that found itself given up may have lost the claim by that.
@@ -52,11 +53,11 @@ class KeyKeeper:
             try:
                 async with timeout(left_s):
                     holder = await self._store.holder(key)
+                    if holder is None or holder.over or holder.decision_id != decision_id:
+                        succeeded = holder is not None and holder.over and holder.decision_id == decision_id
+                        return await self._report(task, decision_id, began_s, succeeded=succeeded)
             except TimeoutError:
                 continue
-            if holder is None or holder.over or holder.decision_id != decision_id:
-                succeeded = holder is not None and holder.over and holder.decision_id == decision_id
-                return await self._report(task, decision_id, began_s, succeeded=succeeded)
             await self._clock.sleep(min(look_s, left_s))
             look_s = min(look_s * 2, LONGEST_LOOK_S)
 

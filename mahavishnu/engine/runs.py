@@ -90,7 +90,7 @@ class Runner:
             return await self._work_through(run, choice, permit)
         finally:
             if settle := run.settlement(succeeded=False):
-                await self._collector.settled(settle)
+                await self._collector.settled(settle, within_s=max(self._left_s(run), END_GRACE_S))
 
     async def _choose(self, run: Run, seed: int | None) -> tuple[Choice, Permit | None]:
         """Decide, and take the permit of the first choice in the same breath, so that no other call comes between.

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
-from mahavishnu.errors import StoreUnavailable
+from mahavishnu.errors import NotWritten, StoreUnavailable
 from mahavishnu.storage.address import Address
 
 _SQLITE = {
@@ -68,6 +76,9 @@ _CONNECTING = ("connection failed", "connection is bad", "connection timeout", "
 # The server went away, is coming back, or asks to be asked again.
 _PASSING_STATES = ("08", "57P", "40001", "40P01", "53300")
 
+# Data exception, integrity constraint violation, program limit exceeded: they lie in the values of the row.
+_STATES_OF_A_ROW = ("22", "23", "54")
+
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same transaction may go through in a moment: the connection broke, or the server said so."""
@@ -97,6 +108,20 @@ def strikes_everybody(error: BaseException) -> bool:
     return is_passing(error)
 
 
+def lies_in_the_row(error: BaseException) -> bool:
+    """Whether the database refuses what was to be written, and would refuse it again.
+
+    Anything else may pass: a disk has room again, a right is granted. A short write may go through while a longer one
+    does not, so that an answer to some other question proves nothing.
+    """
+    if is_passing(error):
+        return False
+    state = _state(error)
+    if state is not None:
+        return state.startswith(_STATES_OF_A_ROW)
+    return isinstance(error, DataError | IntegrityError | InterfaceError | ProgrammingError)
+
+
 def message_of(error: SQLAlchemyError) -> str:
     """What the database itself said, on one line."""
     cause = getattr(error, "orig", None) or error
@@ -105,7 +130,10 @@ def message_of(error: SQLAlchemyError) -> str:
 
 def unavailable(address: Address, error: SQLAlchemyError) -> StoreUnavailable:
     """The error that leaves the store."""
-    return address.unavailable(problem_of(error, address.conceal(message_of(error))))
+    problem = problem_of(error, address.conceal(message_of(error)))
+    if lies_in_the_row(error):
+        return NotWritten(url=address.shown, problem=problem)
+    return address.unavailable(problem)
 
 
 def problem_of(error: SQLAlchemyError, message: str) -> str:

@@ -26,10 +26,13 @@ ALL = ExecutionQuery(last=None)
 
 
 class Switched:
-    """A store in a file that can be switched off; what it is asked for meanwhile fails as it would."""
+    """A store in a file that can be switched off; what it is asked for meanwhile fails as it would.
+
+    `cramped` is a disk with room for the change of a row, and for no new one: the store answers every question.
+    """
 
     def __init__(self, store, url):
-        self.store, self.url, self.down, self.asked = store, url, False, 0
+        self.store, self.url, self.down, self.asked, self.cramped = store, url, False, 0, False
 
     def __getattr__(self, name):
         found = getattr(self.store, name)
@@ -40,6 +43,8 @@ class Switched:
             self.asked += name == "record"
             if self.down:
                 raise StoreUnavailable(url=self.url, problem="it was switched off")
+            if self.cramped and name in ("record", "charge", "reserve") and args[0]:
+                raise StoreUnavailable(url=self.url, problem="the disk is full; make room and try again")
             return await found(*args, **kwargs)
 
         return asked
@@ -134,6 +139,20 @@ async def test_it_is_said_once_that_the_store_is_down_and_once_that_it_is_back(h
     await house.collector.catch_up()
     await house.collector.catch_up()
     assert ["is back; 20 things" in each.message for each in caplog.records] == [False, True]
+
+
+async def test_an_end_that_finds_the_disk_full_waits_for_room_also_where_the_store_answers(house):
+    decision = house.make.decision()
+    start, end = house.make.run(decision)
+    await house.collector.began(start, decision)
+    house.store.cramped = True
+    await house.collector.ended(end)
+    for _ in range(3):
+        await house.collector.catch_up()
+    assert [each.status for each in await house.store.executions(ALL)] == [Status.RUNNING]
+    house.store.cramped = False
+    assert await house.collector.catch_up()
+    assert [each.status for each in await house.store.executions(ALL)] == [Status.SUCCEEDED]
 
 
 async def test_a_key_waits_for_the_store_and_says_why(house):

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import KeyReused, NothingEligible, TaskFailed
+from mahavishnu.storage import open_store
 from tests.unit.engine.scripted import ScriptedAdapter, fine, task
 
 
@@ -85,3 +87,30 @@ async def test_nothing_eligible_frees_the_key(engine):
             await orchestrator.execute(task(idempotency_key="k"))
         await orchestrator.switch_target("a", enabled=True)
         assert (await orchestrator.execute(task(idempotency_key="k"))).value == "did x"
+
+
+class Frozen:
+    """A store that freezes once it has said who holds a key."""
+
+    def __init__(self, store):
+        self.store, self.frozen = store, False
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    async def decision(self, decision_id):
+        if self.frozen:
+            await asyncio.Event().wait()
+        return await self.store.decision(decision_id)
+
+
+async def test_a_store_that_freezes_between_two_questions_keeps_no_caller_past_its_deadline(engine):
+    store = Frozen(open_store("memory:", SystemClock()))
+    await store.open()
+    async with engine(ScriptedAdapter(a=fine), store) as (orchestrator, _):
+        await orchestrator.execute(task(idempotency_key="k"))
+        store.frozen = True
+        async with asyncio.timeout(60):
+            report = await orchestrator.perform(task(idempotency_key="k", deadline_ms=100))
+    assert "its deadline passed" in str(report.error)
+    await store.close()

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.storage import open_store
-from mahavishnu.storage.trouble import is_passing, message_of, problem_of, strikes_everybody
+from mahavishnu.storage.trouble import is_passing, lies_in_the_row, message_of, problem_of, strikes_everybody
 
 
 @contextmanager
@@ -115,3 +116,38 @@ def test_a_server_that_is_not_there_is_told_from_one_that_refuses(host, mend):
     assert mend in problem
     assert problem.endswith("start it or correct the URL")
     assert is_passing(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "lies"),
+    [
+        ("INSERT INTO t VALUES (1)", True),
+        ("INSERT INTO t VALUES (zeroblob(2000000000))", True),
+        ("INSERT INTO t VALUES (zeroblob(100000))", False),
+        ("INSERT INTO gone VALUES (1)", False),
+    ],
+    ids=["a key that is there", "a row that is too large", "a disk that is full", "a table that is not there"],
+)
+def test_only_what_lies_in_the_row_is_taken_for_final(statement, lies):
+    with create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (a PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+        connection.exec_driver_sql("PRAGMA max_page_count = 4")
+        with pytest.raises(SQLAlchemyError) as caught:
+            connection.exec_driver_sql(statement)
+    assert lies_in_the_row(caught.value) is lies
+
+
+def test_a_right_that_is_not_granted_may_be_granted_later(postgres):
+    url = postgres().replace("postgresql:", "postgresql+psycopg:")
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        for statement in ("CREATE TABLE t (a int)", "CREATE ROLE poor", "SET ROLE poor"):
+            connection.exec_driver_sql(statement)
+        with pytest.raises(SQLAlchemyError) as caught, connection.begin_nested():
+            connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+        assert not lies_in_the_row(caught.value)
+        with pytest.raises(SQLAlchemyError) as caught, connection.begin_nested():
+            connection.exec_driver_sql("SELECT 1/0")
+        assert lies_in_the_row(caught.value)
+        connection.exec_driver_sql("RESET ROLE")
+        connection.exec_driver_sql("DROP ROLE poor")
