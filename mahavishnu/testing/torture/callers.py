@@ -152,7 +152,10 @@ class Caller:
         await self._told(f"Task({_shown(arguments)})", perform(), refused=True)
 
     async def _odd_task(self) -> None:
-        arguments = self._rng.choice(ODD_TASKS)
+        arguments = dict(self._rng.choice(ODD_TASKS))
+        if odd := arguments.get("idempotency_key"):
+            # A round knows only the decisions that were made in it.
+            arguments["idempotency_key"] = self._key("odd") + odd
 
         async def perform() -> Report:
             return await self._app.orchestrator.perform(Task(type=PLAIN, **arguments))
