@@ -131,14 +131,18 @@ async def ab_test_of(app: App, name: str) -> ABTest:
 
 
 async def cost_on(app: App, key: Key) -> CostTracking:
-    """What an adapter cost on one day: exact, however much of that day's raw facts was thinned or has gone since."""
+    """What an adapter cost on one day, by the ledger: exact, however many of its raw facts were thinned or are gone.
+
+    The day of an execution is the one on which it began; that of what it cost, the one that its budgets count it in.
+    """
     await fold_all(app.store)
     day = (key.date - _EPOCH).days
     _, dailies = await app.store.dailies(day)
     cards = await _of_adapter(app, key.adapter, [each.card for each in dailies if each.day == day])
-    if not cards:
-        raise UnknownName(kind="record", name=key.text, see="mahavishnu routing stats")
-    return CostTracking.of(key.date, key.adapter, cards)
+    spent = await cost_over(app.store, Span("day", key.adapter, key.date, key.date + dt.timedelta(days=1)))
+    if not cards and spent is None:
+        raise UnknownName(kind="record", name=key.text, see="mahavishnu costs")
+    return CostTracking.of(key.date, key.adapter, cards, {} if spent is None else spent.by_task_type)
 
 
 async def _of_adapter(app: App, adapter: str, cards: Sequence[Scorecard]) -> list[Scorecard]:

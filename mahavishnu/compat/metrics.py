@@ -218,19 +218,17 @@ class CostTracking(Record):
         return self
 
     @classmethod
-    def of(cls, day: dt.date, adapter: str, cards: Iterable[Scorecard]) -> CostTracking:
-        """That day's cards of its targets, added up."""
-        spent: dict[str, int] = {}
-        executions = 0
+    def of(cls, day: dt.date, adapter: str, cards: Iterable[Scorecard], spent: Mapping[str, Decimal]) -> CostTracking:
+        """How many executions that day's cards of its targets count, and what the ledger says of each task type."""
+        counted: dict[str, int] = {}
         for card in cards:
-            spent[card.task_type] = spent.get(card.task_type, 0) + round(card.spent_micros)
-            executions += round(card.cost_samples)
+            counted[card.task_type] = counted.get(card.task_type, 0) + round(card.cost_samples)
         return cls(
             date=day,
             adapter=adapter,
-            executions=executions,
-            total_cost_usd=to_usd(sum(spent.values())),
-            by_task_type={task_type: to_usd(micros) for task_type, micros in sorted(spent.items())},
+            executions=sum(counted.values()),
+            total_cost_usd=sum(spent.values(), Decimal(0)),
+            by_task_type={kind: spent.get(kind, Decimal(0)) for kind in sorted(counted.keys() | spent.keys())},
         )
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import InvalidTask, UnknownName
-from mahavishnu.model import Considered, Decision, Execution, Status, Task
+from mahavishnu.model import Considered, Decision, Execution, Micros, Spender, Status, Task
 from mahavishnu.model.identity import is_ulid
-from mahavishnu.model.money import dollars, to_micros
+from mahavishnu.model.money import NOTHING, dollars, to_micros, to_usd
 from mahavishnu.model.task import NAME
-from mahavishnu.ports import Clock
+from mahavishnu.ports import Charge, Clock, ExecutionQuery
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -42,6 +42,10 @@ class ExecutionTracker:
     The seed names an attempt by its adapter and number only. It belongs to the execution that the same task of the
     event loop began last, or to the one whose id is given. The first attempt is the execution itself; every other is an
     execution of its own, so that a fallback's success counts for the fallback.
+
+    What is told to have cost something is charged in the ledger, in the same transaction as its end, and counts in
+    every budget that covers it. A cost that is told after the end is a bill that arrived late: the ledger is corrected
+    by the difference.
     """
 
     def __init__(self, app: App, clock: Clock | None = None) -> None:
@@ -64,16 +68,21 @@ class ExecutionTracker:
         latency_ms: float | None = None,
         error: str | None = None,
         *,
-        cost_usd: Decimal | str | int = 0,
+        cost_usd: Decimal | str | int | None = None,
         quality: float | None = None,
     ) -> None:
-        """Raises UnknownName where it never began. Where attempts were recorded, or an end was, that stands."""
+        """Raises UnknownName where it never began. Where attempts were recorded, or an end was, that stands.
+
+        `cost_usd` is what the execution came to in all, its attempts together; the ledger follows the one told last.
+        """
+        micros = None if cost_usd is None else _micros(cost_usd)
         execution = await self._found(execution_id)
         if execution.status.ended:
+            if micros is not None:
+                await self._billed(execution, micros)
             return
         ended = self._ended(execution, Status.SUCCEEDED if success else Status.FAILED, latency_ms, error)
-        ended = replace(ended, cost_micros=to_micros(dollars(cost_usd)), quality=quality)
-        await self._app.orchestrator.collector.ended(ended)
+        await self._record(replace(ended, cost_micros=micros or NOTHING, quality=quality))
 
     async def record_adapter_attempt(
         self,
@@ -87,7 +96,7 @@ class ExecutionTracker:
         cost_usd: Decimal | str | int = 0,
     ) -> None:
         """Raises UnknownName where no execution was begun that it could belong to, InvalidTask for an odd outcome."""
-        status = _status(outcome)
+        status, micros = _status(outcome), _micros(cost_usd)
         if attempt_number < 1:
             raise InvalidTask(field="attempt_number", problem=f"must be at least 1, not {attempt_number}")
         first = await self._found(execution_id or _current.get() or "")
@@ -106,7 +115,27 @@ class ExecutionTracker:
         elif first.status.ended:
             return
         ended = self._ended(attempt, status, latency_ms, error)
-        await collector.ended(replace(ended, cost_micros=to_micros(dollars(cost_usd))))
+        await self._record(replace(ended, cost_micros=micros))
+
+    async def _record(self, ended: Execution) -> None:
+        """The end, and what it cost in the ledger: one transaction."""
+        charge = _charge(ended, ended.cost_micros) if ended.cost_micros else None
+        await self._app.orchestrator.collector.ended(ended, charge=charge)
+
+    async def _billed(self, execution: Execution, micros: Micros) -> None:
+        """A bill over all attempts; what the others were recorded with is theirs, and the first one has the rest."""
+        store = self._app.store
+        attempts = await store.executions(ExecutionQuery(last=None, decision_id=execution.decision_id))
+        others = sum(attempt.cost_micros for attempt in attempts if attempt.id != execution.id)
+        if micros < others:
+            problem = f"is ${to_usd(micros)} for all attempts, and all but the first one cost ${to_usd(others)} already"
+            raise InvalidTask(field="cost_usd", problem=problem)
+        own = Micros(micros - others)
+        try:
+            await store.correct(execution.id, own, self._clock.now_us())
+        except UnknownName:
+            # It was recorded as free, so the ledger has no entry of it that could be corrected.
+            await store.charge(_charge(execution, own), (execution,))
 
     async def _found(self, execution_id: str) -> Execution:
         found = await self._app.store.execution(execution_id)
@@ -169,6 +198,24 @@ class ExecutionTracker:
             seed=0,
             overhead_us=0,
         )
+
+
+def _charge(ended: Execution, micros: Micros) -> Charge:
+    """Nothing was set aside for it: nothing is known here of an execution before it has begun."""
+    return Charge(
+        execution_id=ended.id,
+        at_us=ended.ended_at_us or ended.started_at_us,
+        micros=micros,
+        spender=Spender(adapter=ended.adapter, target=ended.target, task_type=ended.task_type),
+        reserved=False,
+    )
+
+
+def _micros(cost_usd: Decimal | str | int) -> Micros:
+    try:
+        return to_micros(dollars(cost_usd))
+    except ValueError as problem:
+        raise InvalidTask(field="cost_usd", problem=str(problem)) from None
 
 
 def _status(outcome: Status | str | bool) -> Status:

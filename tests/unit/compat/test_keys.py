@@ -12,9 +12,10 @@ from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import UnknownName
 from mahavishnu.jobs import experiments
 from mahavishnu.jobs.retention import retain
-from mahavishnu.model import Status, day_of
+from mahavishnu.model import Spender, Status, day_of
 from mahavishnu.model.experiment import Change, Experiment, ExperimentRun, ExperimentStatus
 from mahavishnu.model.money import to_usd
+from mahavishnu.ports import Charge
 from mahavishnu.settings import load_settings
 from tests.history import decision_of, executions
 
@@ -33,7 +34,10 @@ async def app(tmp_path):
     settings = load_settings(None, {}, tables)
     store = make_store(settings)
     await store.open()
-    await store.record([fact for run in RUNS for fact in (decision_of(run), run)])
+    for run in RUNS:
+        spender = Spender(adapter="local", target=run.target, task_type=run.task_type)
+        charge = Charge(execution_id=run.id, at_us=run.started_at_us, micros=run.cost_micros, spender=spender)
+        await store.charge(charge, (decision_of(run), run))
     await store.close()
     async with open_app(settings) as opened:
         yield opened

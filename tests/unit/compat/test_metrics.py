@@ -159,15 +159,12 @@ def test_statistics_of_nothing_say_nothing(cards):
 
 def test_costs_of_a_day_add_up_to_the_micro_dollar():
     day = date(2026, 11, 20)
-    cards = [
-        card(spent_micros=1, cost_samples=1),
-        card("b", spent_micros=2, cost_samples=3),
-        card("b", "rag", spent_micros=4),
-    ]
-    costs = CostTracking.of(day, "local", cards)
-    assert (costs.total_cost_usd, costs.executions) == (Decimal("0.000007"), 4)
-    assert costs.by_task_type == {"etl": Decimal("0.000003"), "rag": Decimal("0.000004")}
-    assert CostTracking.of(day, "local", []).total_cost_usd == 0
+    cards = [card(cost_samples=1), card("b", cost_samples=3), card("b", "free", cost_samples=2)]
+    spent = {"etl": Decimal("0.000003"), "rag": Decimal("0.000004")}
+    costs = CostTracking.of(day, "local", cards, spent)
+    assert (costs.total_cost_usd, costs.executions) == (Decimal("0.000007"), 6)
+    assert costs.by_task_type == {"etl": Decimal("0.000003"), "free": 0, "rag": Decimal("0.000004")}
+    assert CostTracking.of(day, "local", [], {}).total_cost_usd == 0
 
 
 ULID = "01ARYZ6S410000000000000000"

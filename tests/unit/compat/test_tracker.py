@@ -1,11 +1,15 @@
 """The three calls go through the one collector: durable, counted once, and each attempt for whoever made it."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+
 import pytest
 
 from mahavishnu.app import open_app
+from mahavishnu.compat import keys
 from mahavishnu.compat.metrics import ExecutionTracker
 from mahavishnu.errors import InvalidTask, UnknownName
-from mahavishnu.model import Status
+from mahavishnu.model import Budget, Micros, Status
 from mahavishnu.ports import ExecutionQuery
 from mahavishnu.settings import load_settings
 from mahavishnu.testing.clock import ManualClock
@@ -144,3 +148,70 @@ async def test_an_end_that_cannot_be_meant_is_refused_and_the_execution_runs_on(
         await tracker.record_adapter_attempt("prefect", 0, "success")
     assert (await app.store.execution(id_)).status is Status.RUNNING
     await tracker.record_execution_end(id_, True, 1)
+
+
+# -- money: the ledger is the one truth --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def budget(app):
+    await app.store.set_budget(Budget(name="team", hard_micros=Micros(1_000_000)))
+
+
+async def charged(app, clock):
+    """What the ledger, the budget and both of the seed's keys say, in micro-dollars; they must agree."""
+    [total] = await app.store.costs((), 0) or [None]
+    [balance] = await app.store.balances(clock.now_us())
+    micros = 0 if total is None else total.micros
+    assert balance.spent_micros == micros
+    day = datetime.fromtimestamp(clock.now_us() / 1e6, UTC).date()
+    for key in (f"adapter:prefect:cost:daily:{day}", f"cost:{day}:prefect"):
+        assert (await keys.get(app, key)).total_cost_usd * 1_000_000 == micros
+    return micros
+
+
+async def began(tracker, clock):
+    id_ = clock.new_id()
+    await tracker.record_execution_start(id_, "prefect", "etl")
+    return id_
+
+
+async def test_what_an_execution_cost_settles_in_the_ledger_and_counts_in_budgets(app, budget, tracker, clock):
+    await tracker.record_execution_end(await began(tracker, clock), True, 12.5, cost_usd="0.002")
+    assert await charged(app, clock) == 2000
+
+
+async def test_what_attempts_cost_settles_too_and_the_end_of_the_execution_says_what_all_of_it_came_to(
+    app, budget, tracker, clock
+):
+    id_ = await began(tracker, clock)
+    await tracker.record_adapter_attempt("prefect", 1, "failure", cost_usd="0.001")
+    await tracker.record_adapter_attempt("prefect", 2, "success", cost_usd="0.002")
+    assert await charged(app, clock) == 3000
+    await tracker.record_execution_end(id_, True)
+    assert await charged(app, clock) == 3000
+    await tracker.record_execution_end(id_, True, cost_usd="0.0045")
+    assert await charged(app, clock) == 4500
+    with pytest.raises(InvalidTask, match=r"cost_usd.*0\.002"):
+        await tracker.record_execution_end(id_, True, cost_usd="0.001")
+
+
+@pytest.mark.parametrize("first", [None, "0.001", "0.009"])
+async def test_a_cost_that_is_told_after_the_end_is_a_late_bill_and_told_twice_it_counts_once(
+    app, budget, tracker, clock, first
+):
+    id_ = await began(tracker, clock)
+    await tracker.record_execution_end(id_, True, 1, cost_usd=first)
+    for _ in range(2):
+        await tracker.record_execution_end(id_, True, 1, cost_usd=Decimal("0.005"))
+        assert await charged(app, clock) == 5000
+    assert counts(app) == {"prefect": (1, 1)}
+
+
+async def test_a_cost_that_is_no_amount_is_refused_before_anything_is_recorded(app, tracker, clock):
+    id_ = await began(tracker, clock)
+    with pytest.raises(InvalidTask, match="cost_usd is negative"):
+        await tracker.record_execution_end(id_, True, 1, cost_usd=-1)
+    with pytest.raises(InvalidTask, match="cost_usd is not an amount"):
+        await tracker.record_adapter_attempt("prefect", 1, "success", cost_usd="much")
+    assert (await app.store.execution(id_)).status is Status.RUNNING
