@@ -53,7 +53,9 @@ class Changed(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         source = Path(self.path).read_text(encoding="utf-8")
         if source.count(self._mutant.before) != 1:
-            raise ImportError(f"{self._mutant.before!r} stands {source.count(self._mutant.before)} times in {self.path}")
+            raise ImportError(
+                f"{self._mutant.before!r} stands {source.count(self._mutant.before)} times in {self.path}"
+            )
         return compile(source.replace(self._mutant.before, self._mutant.after), self.path, "exec")
 
 
@@ -95,7 +97,17 @@ def _run(mutant: Mutant) -> int:
         sys.meta_path.insert(0, Finder(mutant))
         with Path(os.environ.get("MUTANTS_LOG", os.devnull)).open("a") as log, redirect_stdout(log):
             print("==", mutant)
-            options = ["-o", "addopts=", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-x"]
+            options = [
+                "-o",
+                "addopts=",
+                "--import-mode=importlib",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:xdist",
+                "-q",
+                "-x",
+            ]
             code = int(pytest.main([*options, *(str(ROOT / test) for test in mutant.tests)]))
             log.flush()
         return code
