@@ -1,8 +1,8 @@
 """Breaks one line of the source at a time, in a process of its own, and says whether the named tests notice.
 
-`python -m tests.integration.mutants` reads mutants as JSON lines from stdin: the file, the text, what to put in its place,
-and the tests. It answers each with pytest's exit code: 1 where a test failed. Libraries are imported once; each mutant is a fork
-of that process, in which the finder below compiles the changed source, so that no file is written.
+`python -m tests.integration.mutants` reads mutants as JSON lines from stdin and answers each with pytest's exit code: 1
+where a test failed. Libraries are imported once; each mutant is a fork of that process, in which the finder below
+compiles the changed source, so that no file is written. `MUTANTS_LOG` names a file for what pytest prints.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Mutant:
     path: str
     before: str
     after: str
-    tests: tuple[str, ...]
+    test: str
 
     def __str__(self) -> str:
         return f"{self.row}: {self.before.strip()} -> {self.after.strip()}"
@@ -108,7 +108,7 @@ def _run(mutant: Mutant) -> int:
                 "-q",
                 "-x",
             ]
-            code = int(pytest.main([*options, *(str(ROOT / test) for test in mutant.tests)]))
+            code = int(pytest.main([*options, str(ROOT / mutant.test)]))
             log.flush()
         return code
     except BaseException as problem:
@@ -122,8 +122,7 @@ def main() -> None:
     for library in LIBRARIES:
         importlib.import_module(library)
     for line in sys.stdin:
-        fields = json.loads(line)
-        mutant = Mutant(**{**fields, "tests": tuple(fields["tests"])})
+        mutant = Mutant(**json.loads(line))
         print(json.dumps({**asdict(mutant), "code": noticed(mutant)}), flush=True)
 
 

@@ -36,6 +36,7 @@ def test_the_local_adapter_is_free():
 
 async def test_agno_has_ten_runs_under_way_at_once_and_a_batch_of_more_is_answered_whole(monkeypatch):
     from agno.agent import Agent
+
     from mahavishnu_agno import AgnoAdapter
     from mahavishnu_agno.offline import OfflineModel
 

@@ -1,4 +1,4 @@
-"""The figures that the adaptive router's seed names, held where they count: each test fails when its figure is another."""
+"""The figures that the adaptive router's seed names: each test fails when its figure is another one."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ def test_the_seeds_strategies_weigh_most_what_they_are_for(word, most):
     assert max(weights, key=weights.__getitem__) == most
 
 
-def test_the_weighted_objective_is_six_tenths_success_and_four_tenths_cost_and_any_other_weights_may_be_set():
+def test_the_weighted_objective_is_six_tenths_success_and_four_tenths_cost_or_as_it_is_set():
     assert objective_of("weighted").weights == {"success": 0.6, "cost": 0.4, "latency": 0.0, "quality": 0.0}
     weighed = Scoring().good_at(objective_of("weighted"))
     # $0.01 is half way, by the logarithm, from $0.0001 to $1.
