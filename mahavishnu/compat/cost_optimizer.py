@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mahavishnu.compat.asked import task_of
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.jobs import strategies
 from mahavishnu.model import Decision, Task
@@ -39,10 +40,12 @@ class CostOptimizer:
         self._app = app
         self._clock = clock or SystemClock()
 
-    async def get_optimal_adapter(self, task: Task, constraints: Mapping[str, Any] | None = None) -> Optimal:
+    async def get_optimal_adapter(
+        self, task: Task | str | Mapping[str, Any], constraints: Mapping[str, Any] | None = None
+    ) -> Optimal:
         """Raises NothingEligible, which names for each target what it fails and the least that would have to give way;
         InvalidTask for a constraint that there is not."""
-        decision = await self._app.orchestrator.route(replace(task, **constraints_of(constraints or {})))
+        decision = await self._app.orchestrator.route(replace(task_of(task), **constraints_of(constraints or {})))
         return Optimal(
             adapter=decision.selected or "",
             reasoning=decision.reason,

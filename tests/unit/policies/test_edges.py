@@ -14,6 +14,7 @@ from mahavishnu.model.objective import Objective
 from mahavishnu.policies import words
 from mahavishnu.policies.adaptive import Adaptive, from_estimates
 from mahavishnu.policies.preference import Preference
+from mahavishnu.policies.published import Published
 from mahavishnu.policies.statistical import Statistical
 from mahavishnu.stats.columns import FEW
 from tests.edges import ANY, COUNTS, HUGE, LARGEST, TINIEST, Register, said
@@ -128,7 +129,8 @@ def test_a_target_with_a_broken_interval_stands_behind_one_that_is_known():
 
 @tried("preference.Preference.rank", "preference.Preference.name", "preference.Preference.version")
 @tried("adaptive.Adaptive.name", "adaptive.Adaptive.version", "statistical.Statistical.name")
-@tried("statistical.Statistical.version")
+@tried("statistical.Statistical.version", "published.Published.rank", "published.Published.name")
+@tried("published.Published.version")
 @edges
 @given(st.lists(ESTIMATES, min_size=1, max_size=4))
 @example([BROKEN])
@@ -137,6 +139,10 @@ def test_a_fixed_order_stands_whatever_the_estimates(estimates):
     ranking = policy.rank(TASK, candidates(estimates), Snapshot(), 0, Random(0))
     is_ranking(ranking, len(estimates))
     assert ranking.first.target.name == ("t1" if len(estimates) > 1 else "t0")
+    followed = Published().rank(TASK, candidates(estimates), Snapshot(orders={"t": ("t1", "gone")}), 0, Random(0))
+    is_ranking(followed, len(estimates))
+    assert followed.first.target.name == ranking.first.target.name
+    assert (Published().name, Published().version == policy.version) == ("published", False)
     assert (policy.name, Adaptive().name, Statistical().name) == ("preference", "adaptive", "statistical")
     assert Adaptive(price=TINIEST).version != Adaptive().version != Statistical().version != policy.version
 

@@ -1,0 +1,16 @@
+"""Adapters for workflows: PrefectAdapter, loaded when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mahavishnu.plugins import load_adapter
+
+__all__ = ["PrefectAdapter"]
+
+
+def __getattr__(name: str) -> Any:
+    """Raises PluginMissing, which says what to install."""
+    if name == "PrefectAdapter":
+        return load_adapter("prefect")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
