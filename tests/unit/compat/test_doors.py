@@ -145,8 +145,12 @@ async def test_the_optimal_adapter_keeps_the_constraints_and_its_reasoning_has_t
 
 async def test_a_strategy_that_is_set_by_hand_decides_what_is_optimal(app):
     optimizer = CostOptimizer(app, app.clock)
-    await optimizer.set_strategy("etl", "batch")
-    assert str((await app.store.latest()).strategies["etl"]) == "cost"
+    for strategy, best, word in (("critical", "second", "success"), ("batch", "third", "cost")):
+        await optimizer.set_strategy("etl", strategy)
+        await app.orchestrator._book.refresh()
+        found = await optimizer.get_optimal_adapter("etl", {"excluded_agents": ["first"]})
+        assert found.adapter == best
+        assert f"; for {word}" in found.reasoning
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ async def test_a_strategy_that_is_set_by_hand_decides_what_is_optimal(app):
     [
         (7, "must be a Task, the name of a task type"),
         ({"text": "x"}, "type is missing"),
-        ({"type": "etl", "kind": 1}, 'has no "kind"'),
+        ({"type": "etl", "kind": 1}, "has no 'kind'"),
         ({"type": "etl", "task_type": "etl"}, "names one field twice"),
     ],
 )

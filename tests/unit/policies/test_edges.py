@@ -24,6 +24,7 @@ inf, nan = math.inf, math.nan
 edges = settings(max_examples=40, deadline=None)
 MOST_WEIGHT = 1e9
 TASK = Task(type="t", text="x")
+ORDER = ("t1", "gone", "t0", "t2", "t3")
 WILSON = st.one_of(st.floats(0, 1), st.just(nan))
 ESTIMATES = st.builds(
     replace,
@@ -139,7 +140,7 @@ def test_a_fixed_order_stands_whatever_the_estimates(estimates):
     ranking = policy.rank(TASK, candidates(estimates), Snapshot(), 0, Random(0))
     is_ranking(ranking, len(estimates))
     assert ranking.first.target.name == ("t1" if len(estimates) > 1 else "t0")
-    followed = Published().rank(TASK, candidates(estimates), Snapshot(orders={"t": ("t1", "gone")}), 0, Random(0))
+    followed = Published().rank(TASK, candidates(estimates), Snapshot(orders={"t": ORDER}), 0, Random(0))
     is_ranking(followed, len(estimates))
     assert followed.first.target.name == ranking.first.target.name
     assert (Published().name, Published().version == policy.version) == ("published", False)
