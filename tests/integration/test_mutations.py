@@ -16,6 +16,7 @@ from tests.integration.mutants import ROOT, Mutant
 SETTINGS, SCORING = "mahavishnu/settings/tables.py", "mahavishnu/stats/scoring.py"
 FIGURES = "tests/unit/compat/test_seeds_figures.py::"
 ENGINES = "tests/unit/adapters/test_seeds_figures.py::"
+DOORS = "tests/unit/compat/test_doors.py::"
 STATISTICAL = "tests/unit/policies/test_statistical.py::"
 
 CONSTANTS = (
@@ -56,6 +57,19 @@ BEHAVIOUR = (
     Mutant("003-08", "adapters/mahavishnu_llamaindex/adapter.py", '"supports_multi_agent": False',
            '"supports_multi_agent": True',
            "tests/unit/adapters/test_llamaindex.py::test_its_capabilities_are_those_of_the_seed"),
+    Mutant("003-09", "mahavishnu/compat/orchestrator_adapter.py", "self._open = False", "pass",
+           DOORS + "test_every_adapter_has_the_seeds_interface_and_what_it_executes_is_recorded"),
+    Mutant("003-29", "mahavishnu/compat/task_router.py", "CACHE_S = 3600.0", "CACHE_S = 1800.0",
+           DOORS + "test_an_order_is_kept_for_an_hour_and_a_target_that_came_since_has_its_turn_after_that"),
+    Mutant("003-31", "mahavishnu/compat/task_router.py", ', policy="published"', "",
+           DOORS + "test_a_task_goes_down_the_published_order_until_one_succeeds"),
+    Mutant("003-43", "mahavishnu/compat/cost_optimizer.py", "**constraints_of(constraints or {})",
+           "**constraints_of({})",
+           DOORS + "test_the_optimal_adapter_keeps_the_constraints_and_its_reasoning_has_the_figures"),
+    Mutant("003-44", "mahavishnu/jobs/strategies.py", "strategies[task_type] = objective", "pass",
+           DOORS + "test_a_strategy_that_is_set_by_hand_decides_what_is_optimal"),
+    Mutant("conflict-16", "mahavishnu/compat/task_router.py", "kept.version != newest or ", "",
+           DOORS + "test_an_order_that_is_published_ends_the_kept_one_at_once"),
 )  # fmt: skip
 """What the soak audits besides: slower tests, and rows that name a behaviour."""
 
