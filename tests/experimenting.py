@@ -36,6 +36,14 @@ def experiment(name: str = "e", **fields: Any) -> Experiment:
     return Experiment(name=name, **given)
 
 
+def put_aside(snapshot):
+    """What is put aside, by which experiment."""
+    return {
+        task_type: {target: aside.experiment for target, aside in rows.items()}
+        for task_type, rows in snapshot.put_aside.items()
+    }
+
+
 class Traffic:
     """Draws tasks into an experiment; each comes to its end a while after it began."""
 

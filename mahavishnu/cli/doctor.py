@@ -18,11 +18,12 @@ from mahavishnu.cli.flags import Config, Debug, Flags, Json, StoreUrl, flags_of
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, table, waiting
 from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
-from mahavishnu.model import Health, HealthStatus, Process, Target
+from mahavishnu.model import HealthStatus, Process
 from mahavishnu.redaction import redacted
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
+    from mahavishnu.engine.roster import Standing
     from mahavishnu.model.unreadable import Unreadable
     from mahavishnu.settings import Settings
 
@@ -229,7 +230,7 @@ async def _standing(settings: Settings) -> list[Row]:
         unreadable = [_unreadable(row) for row in await _left_out(app)]
     if not standings:
         return [Row("targets", WARNING, "there is none yet", "mahavishnu targets add --help"), *unreadable]
-    return [*(_target(each.target, each.health, enabled=each.enabled) for each in standings), *unreadable]
+    return [*map(_target, standings), *unreadable]
 
 
 async def _left_out(app: App) -> list[Unreadable]:
@@ -245,10 +246,14 @@ def _unreadable(row: Unreadable) -> Row:
     return Row(f"{row.kind} {row.name}", BROKEN, f"this version cannot read it: {row.problem}", row.mend)
 
 
-def _target(target: Target, health: Health, *, enabled: bool) -> Row:
+def _target(standing: Standing) -> Row:
+    target, health = standing.target, standing.health
     name, mend = target.name, mend_of(health, target)
     check, said = f"target {name}", health.detail or health.status.value
-    if not enabled:
+    if standing.asides and health.can_run:
+        aside = "; ".join(map(str, standing.asides))
+        return Row(check, WARNING, f"{said}; {aside}", f"mahavishnu routing release {name}")
+    if not standing.enabled:
         return Row(check, OK, f"disabled; {said}", f"mahavishnu targets enable {name}")
     match health.status:
         case HealthStatus.HEALTHY:

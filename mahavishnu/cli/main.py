@@ -13,6 +13,7 @@ import typer
 
 from mahavishnu.cli import (
     alerts,
+    asides,
     batch,
     bills,
     budgets,
@@ -91,6 +92,8 @@ app.add_typer(budgets.group, name="budgets")
 app.command()(costs.costs)
 routing.group.command("set-budget")(budgets.set_budget)
 routing.group.add_typer(planning.group)
+routing.group.command("aside")(asides.aside)
+routing.group.command("release")(asides.release)
 experiments.group.add_typer(experiment_reports.group)
 experiments.group.add_typer(experiment_plans.group)
 app.add_typer(experiments.group, name="experiments")

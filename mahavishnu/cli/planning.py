@@ -21,7 +21,7 @@ from mahavishnu.model import Period
 
 if TYPE_CHECKING:
     from mahavishnu.jobs.planning import Planned
-    from mahavishnu.jobs.scores import Published
+    from mahavishnu.jobs.publishing import Published
     from mahavishnu.model.plan import Frontier
     from mahavishnu.planning.hints import Hint
     from mahavishnu.planning.terms import Promise

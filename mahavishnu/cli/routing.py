@@ -15,7 +15,7 @@ from mahavishnu.cli.shapes import Shape, stat_shape
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.jobs.scores import Published
+    from mahavishnu.jobs.publishing import Published
     from mahavishnu.model import Snapshot
     from mahavishnu.ports import Store
 
@@ -141,19 +141,25 @@ def recalculate(
 
     with waiting("Recalculating …"):
         published = with_store(ctx, act)
-    _tell(published, as_json=as_json, would=dry_run)
+    tell(published, as_json=as_json, would=dry_run)
 
 
 @group.command()
 def rollback(
     ctx: typer.Context,
     version: Annotated[int, typer.Argument(min=1, help="The snapshot to go back to.")],
+    release: Annotated[
+        bool, typer.Option("--release", help="Also release the targets that harm has put aside since.")
+    ] = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
     _debug: Debug = False,
 ) -> None:
     """Go back to the scores and orders of an earlier snapshot, until the next recalculation.
+
+    A target that an experiment has put aside for harm since then stays put
+    aside and is named; --release lifts that too.
 
     Example: mahavishnu routing rollback 12
     """
@@ -162,12 +168,12 @@ def rollback(
         from mahavishnu.engine.clock import SystemClock
         from mahavishnu.jobs import scores
 
-        return await scores.roll_back(store, SystemClock(), version)
+        return await scores.roll_back(store, SystemClock(), version, release=release)
 
-    _tell(with_store(ctx, act), as_json=as_json, would=False)
+    tell(with_store(ctx, act), as_json=as_json)
 
 
-def _tell(published: Published, *, as_json: bool, would: bool) -> None:
+def tell(published: Published, *, as_json: bool, would: bool = False) -> None:
     if as_json:
         emit({**_snapshot_shape(published.after), "news": published.news, "dry_run": would})
         return

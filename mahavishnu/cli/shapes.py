@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mahavishnu.cli.printing import moment
 from mahavishnu.errors import BudgetExhausted, MahavishnuError, TaskQueued
 from mahavishnu.model import Considered, CostModel, Decision, Estimate, Execution, Outcome, Report, Target, Task
+from mahavishnu.model.aside import AsideRow
 from mahavishnu.model.money import to_usd
 from mahavishnu.redaction import redacted, without_secrets
 from mahavishnu.stats.evidence import estimate, merged
@@ -219,8 +220,19 @@ def standing_shape(standing: Standing) -> Shape:
         "enabled": standing.enabled,
         "source": standing.source,
         "health": standing.health.status.value,
-        "detail": standing.health.detail,
+        "detail": "; ".join(filter(None, (standing.health.detail, *map(str, standing.asides)))),
         "breaker": standing.breaker.value,
+        "put_aside": [aside_shape(row) for row in standing.asides],
+    }
+
+
+def aside_shape(row: AsideRow) -> Shape:
+    return {
+        "task_type": row.task_type,
+        "target": row.target,
+        "experiment": row.aside.experiment,
+        "reason": row.aside.reason.value,
+        "since": moment(row.aside.since_us),
     }
 
 

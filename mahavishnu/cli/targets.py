@@ -191,7 +191,8 @@ def show(
     if as_json:
         emit(shape)
         return
-    pairs([(key, value) for key, value in shape.items() if key != "stats"])
+    # The sentences of what is put aside are in the detail already.
+    pairs([(key, value) for key, value in shape.items() if key not in ("stats", "put_aside")])
     line()
     columns = ("task_type", "n", "rate", "p50_ms", "p95_ms", "mean_cost_usd", "score")
     rows = [[stat[column] for column in columns] for stat in shape["stats"]]

@@ -114,7 +114,7 @@ class _Plan:
         underway = [each for each in snapshot.experiments if each.experiment.takes(task_type)]
         self._seats = [_Seat(each, now_us) for each in sorted(underway, key=lambda each: each.experiment.unit)]
         self._kinds = list(_kinds(self._seats))
-        self._aside = {**snapshot.put_aside.get(EVERY_TYPE, NOBODY), **snapshot.put_aside.get(task_type, NOBODY)}
+        self._aside = {**snapshot.put_aside.get(EVERY_TYPE, {}), **snapshot.put_aside.get(task_type, {})}
         self._policy = snapshot.policies.get(task_type) or snapshot.policies.get(EVERY_TYPE)
         self.since_us, self.until_us = _span(underway, now_us)
         self.mixes: dict[int, _Mix] = {}
@@ -165,7 +165,7 @@ class _Plan:
 
     def _mixed(self, code: int) -> _Mix:
         """What the arms come to together; where two of them change the same, the later experiment has its way."""
-        left_out = {target: f"put aside by experiment {by}" for target, by in self._aside.items()}
+        left_out = {name: f"{aside} (mahavishnu routing release {name})" for name, aside in self._aside.items()}
         reserve: set[str] = set()
         changes: list[Change] = []
         for seat in sorted(self._seats, key=lambda seat: seat.started_at_us):

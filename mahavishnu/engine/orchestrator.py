@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mahavishnu.engine import asked
 from mahavishnu.engine.admission import Gates
@@ -24,6 +24,7 @@ from mahavishnu.engine.streams import Stream
 from mahavishnu.engine.upkeep import Upkeep
 from mahavishnu.errors import InputError, InvalidTask, TaskCancelled
 from mahavishnu.model import Chunk, Decision, Outcome, Report, Target, Task
+from mahavishnu.model.aside import rows_of
 from mahavishnu.model.loop import LoopReport, Readiness
 from mahavishnu.model.queued import QueuedTask
 from mahavishnu.model.unreadable import Unreadable
@@ -268,7 +269,11 @@ class UnifiedOrchestrator:
 
     def standings(self) -> Sequence[Standing]:
         """Every target as it stands, by default order."""
-        return self._roster.standings()
+        asides = rows_of(self._book.snapshot().put_aside)
+        return [
+            replace(standing, asides=tuple(row for row in asides if row.target == standing.target.name))
+            for standing in self._roster.standings()
+        ]
 
     def stats(self, task_type: str | None = None, target: str | None = None) -> Sequence[Stat]:
         return self._book.stats(asked.maybe_name_of(task_type), asked.maybe_name_of(target))

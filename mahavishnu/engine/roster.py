@@ -12,6 +12,7 @@ from mahavishnu.engine.places import Places
 from mahavishnu.engine.supervision import said
 from mahavishnu.errors import Contained, InvalidTarget, Misconfigured, TargetExists, TargetIsConfigured, UnknownName
 from mahavishnu.model import ANY, HEALTHY, CostModel, Health, HealthStatus, Target
+from mahavishnu.model.aside import AsideRow
 from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.ports import Adapter, Clock, Priced, Store
 from mahavishnu.settings import BreakerSettings
@@ -31,13 +32,14 @@ STORE = "store"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One target as it stands now, for people to read."""
+    """One target as it stands now, for people to read. `asides` are the task types that it is put aside for."""
 
     target: Target
     enabled: bool
     source: str
     health: Health
     breaker: BreakerState
+    asides: tuple[AsideRow, ...] = ()
 
 
 @dataclass(slots=True)

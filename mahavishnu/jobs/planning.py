@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from mahavishnu.errors import SnapshotConflict
-from mahavishnu.jobs.scores import TRIES, Published, fold_all, publish, scorecards
+from mahavishnu.jobs.publishing import TRIES, Published, publish
+from mahavishnu.jobs.scores import fold_all, scorecards
 from mahavishnu.model import DAY_US, Balance, Daily, Scorecard, day_of
 from mahavishnu.model.snapshot import Key
 from mahavishnu.planning.allocation import solve, worth

@@ -13,8 +13,8 @@ from mahavishnu.jobs.cron import due_at_us
 from mahavishnu.jobs.experiments.filing import hand_over
 from mahavishnu.jobs.experiments.trials import Trials
 from mahavishnu.jobs.planning import publish_prices
+from mahavishnu.jobs.publishing import Published
 from mahavishnu.jobs.retention import retain
-from mahavishnu.jobs.scores import Published
 from mahavishnu.model import Snapshot
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.job import Job, JobReport

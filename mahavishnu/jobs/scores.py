@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mahavishnu.errors import RecordUnreadable, SnapshotConflict, UnknownName
+from mahavishnu.jobs.asides import gone_back
+from mahavishnu.jobs.publishing import TRIES, Published, publish
 from mahavishnu.model import Daily, Scorecard, Snapshot, SnapshotKind, Target
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.plan import Frontier
@@ -24,21 +26,6 @@ NO_STRATEGIES: Mapping[str, Objective] = {}
 
 LOOK_BACK = 100
 """Snapshots that are looked through for one that can be read, where the newest cannot."""
-
-TRIES = 5
-"""Somebody else may publish between the reading and the writing; whoever is that unlucky so often should say so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The newest snapshot before, and after. The same one where there was nothing new to say."""
-
-    before: Snapshot
-    after: Snapshot
-
-    @property
-    def news(self) -> bool:
-        return self.after.version != self.before.version or self.after.published_at_us != self.before.published_at_us
 
 
 def scoring_of(settings: Settings) -> Scoring:
@@ -102,11 +89,12 @@ async def _newest_readable(store: Store) -> Snapshot:
     return next(iter(await store.snapshots(LOOK_BACK)), Snapshot())
 
 
-async def roll_back(store: Store, clock: Clock, version: int) -> Published:
+async def roll_back(store: Store, clock: Clock, version: int, *, release: bool = False) -> Published:
     """Publish the scorecards and orders of an earlier snapshot again.
 
     What came since is left behind until the next recalculation. Experiments stay as they are: none that is over comes
-    to life again, and none that is on its way ends. Raises UnknownName where the version is gone.
+    to life again, and none that is on its way ends. A target that harm has put aside since stays put aside, unless
+    `release` asks for it. Raises UnknownName where the version is gone.
     """
     for _ in range(TRIES):
         earlier = await store.snapshot(version)
@@ -117,6 +105,7 @@ async def roll_back(store: Store, clock: Clock, version: int) -> Published:
         except RecordUnreadable:
             # This is how it is mended. Its experiments cannot be read: those of the newest one that can stand for them.
             before = replace(await _newest_readable(store), version=await store.newest_version())
+        put_aside, notes = gone_back(before, earlier, release=release)
         after = replace(
             earlier,
             version=before.version + 1,
@@ -124,7 +113,8 @@ async def roll_back(store: Store, clock: Clock, version: int) -> Published:
             cursor=await store.newest(),
             published_at_us=clock.now_us(),
             experiments=before.experiments,
-            notes=(f"back to snapshot {version}",),
+            put_aside=put_aside,
+            notes=(f"back to snapshot {version}", *notes),
             restored=version,
         )
         if await publish(store, after):
@@ -233,15 +223,6 @@ async def _of_today(store: Store, clock: Clock, evidence: EvidenceSettings, befo
 async def _known(store: Store, settings: Settings) -> list[Target]:
     """The targets of the settings and of the store, in their default places."""
     return sorted((*settings.targets.values(), *await store.targets()), key=lambda each: (each.place, each.name))
-
-
-async def publish(store: Store, snapshot: Snapshot) -> bool:
-    """Whether it is the next one; False, and nothing done, where somebody else was faster."""
-    try:
-        await store.publish(snapshot)
-    except SnapshotConflict:
-        return False
-    return True
 
 
 def _says_the_same(before: Snapshot, after: Snapshot) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mahavishnu.errors import SnapshotConflict
-from mahavishnu.jobs.scores import TRIES, Published, publish
+from mahavishnu.jobs.publishing import TRIES, Published, publish
 from mahavishnu.model import Snapshot
 from mahavishnu.model.objective import Objective
 from mahavishnu.ports import Clock, Store

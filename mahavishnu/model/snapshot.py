@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mahavishnu.model.aside import Asides
 from mahavishnu.model.experiment import Underway
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.plan import Frontier
@@ -30,8 +31,8 @@ class Snapshot:
     `orders` are the preference orders, task type by task type; `strategies` what its choices are to be good at,
     `frontiers` who is dominated by nobody, and `prices` how many successes a dollar is worth elsewhere. `experiments`
     are those on their way. What others have come to is in `policies`, by which a task type (or "*") goes, and in
-    `put_aside`, the targets that it does not go to any more, each with the experiment that says so. `notes` say in
-    words what changed against the version before. `restored` is the version that a rollback points back to.
+    `put_aside`, the targets that it does not go to any more, each with the experiment that says so and why. `notes`
+    say in words what changed against the version before. `restored` is the version that a rollback points back to.
     """
 
     version: int = 0
@@ -46,6 +47,6 @@ class Snapshot:
     prices: Mapping[str, float] = field(default_factory=dict)
     experiments: tuple[Underway, ...] = ()
     policies: Mapping[str, str] = field(default_factory=dict)
-    put_aside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    put_aside: Asides = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     restored: int | None = None

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from mahavishnu.model import Considered, CostModel, Scorecard, Snapshot, SnapshotKind, Target, Task, day_of
+from mahavishnu.model.aside import Aside, AsideReason
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.plan import Standing
 from mahavishnu.stats.evidence import COUNTS
@@ -127,7 +128,10 @@ def snapshot_json(snapshot: Snapshot) -> str:
             "prices": dict(snapshot.prices),
             "experiments": [underway_document(each) for each in snapshot.experiments],
             "policies": dict(snapshot.policies),
-            "put_aside": {task_type: dict(each) for task_type, each in snapshot.put_aside.items()},
+            "put_aside": {
+                task_type: {target: asdict(aside) for target, aside in rows.items()}
+                for task_type, rows in snapshot.put_aside.items()
+            },
             "notes": list(snapshot.notes),
             "restored": snapshot.restored,
         }
@@ -155,10 +159,20 @@ def snapshot_of(version: int, cursor: int, published_at_us: int, body: str) -> S
         prices=found.get("prices", {}),
         experiments=tuple(underway_of(each) for each in found.get("experiments", ())),
         policies=found.get("policies", {}),
-        put_aside=found.get("put_aside", {}),
+        put_aside={
+            task_type: {target: _aside_of(aside) for target, aside in rows.items()}
+            for task_type, rows in found.get("put_aside", {}).items()
+        },
         notes=tuple(found.get("notes", ())),
         restored=found.get("restored"),
     )
+
+
+def _aside_of(found: dict[str, Any] | str) -> Aside:
+    """Earlier versions wrote down the experiment only."""
+    if isinstance(found, str):
+        return Aside(experiment=found, reason=AsideReason.UNRECORDED)
+    return Aside(**{**found, "reason": AsideReason(found["reason"])})
 
 
 def scorecard_json(card: Scorecard) -> str:

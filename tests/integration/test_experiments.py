@@ -19,6 +19,7 @@ from mahavishnu.model.experiment import Change, Experiment, ExperimentRun, Exper
 from mahavishnu.ports import Store
 from mahavishnu.settings import Settings, load_settings
 from mahavishnu.storage import open_store
+from tests.experimenting import put_aside
 from tests.integration import newcomers
 from tests.integration.experimenter import PLACES
 
@@ -90,7 +91,7 @@ async def outcome(url: str) -> tuple[ExperimentRun, tuple[object, ...]]:
     try:
         run, snapshot = await store.experiment("newcomer"), await store.latest()
         assert run is not None
-        return run, (snapshot.experiments, snapshot.put_aside, snapshot.orders, snapshot.policies)
+        return run, (snapshot.experiments, put_aside(snapshot), snapshot.orders, snapshot.policies)
     finally:
         await store.close()
 

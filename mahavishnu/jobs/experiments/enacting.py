@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from mahavishnu.errors import SnapshotConflict
-from mahavishnu.jobs.scores import TRIES, Published, publish
+from mahavishnu.jobs.publishing import TRIES, Published, publish
 from mahavishnu.model import Snapshot
-from mahavishnu.model.experiment import EVERY_TYPE, Experiment, ExperimentRun, ExperimentStatus, Underway
+from mahavishnu.model.aside import Aside, AsideReason
+from mahavishnu.model.experiment import EVERY_TYPE, Change, Experiment, ExperimentRun, ExperimentStatus, Underway
 from mahavishnu.model.objective import Objective
 from mahavishnu.ports import Clock, Store
 from mahavishnu.stats.assignment import BITS, threshold
@@ -174,7 +175,7 @@ class _Draft:
     orders: dict[str, tuple[str, ...]]
     strategies: dict[str, Objective]
     policies: dict[str, str]
-    put_aside: dict[str, dict[str, str]]
+    put_aside: dict[str, dict[str, Aside]]
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -188,15 +189,20 @@ class _Draft:
 
     def end(self, run: ExperimentRun) -> None:
         self.notes.append(f"experiment {run.name} is over ({run.status.value}): {run.note or 'it was stopped'}")
-        if run.status is ExperimentStatus.PROMOTED:
-            self._promote(run.experiment)
-        else:
-            # They had tasks for the sake of the experiment only.
-            self._put_aside(run.experiment, _stand_ins(run.experiment))
+        match run.status:
+            case ExperimentStatus.PROMOTED:
+                self._promote(run)
+            case ExperimentStatus.ROLLED_BACK:
+                # The harm was found in the treatment, beside what the control has.
+                harmful = _stand_ins(run.experiment.treatment) - _stand_ins(run.experiment.control)
+                self._put_aside(run, AsideReason.HARM, harmful)
+            case _:
+                # Evidence of nothing: what was there before the experiment is there again.
+                pass
 
-    def _promote(self, experiment: Experiment) -> None:
-        """The treatment becomes what everybody has."""
-        treatment = experiment.treatment
+    def _promote(self, run: ExperimentRun) -> None:
+        """The treatment becomes what every task has."""
+        experiment, treatment = run.experiment, run.experiment.treatment
         for task_type in sorted(experiment.task_types):
             if treatment.order is not None:
                 self.orders[task_type] = treatment.order
@@ -208,8 +214,8 @@ class _Draft:
                 self._go_by(task_type, treatment.policy)
         chosen = {after for _, after in treatment.instead}
         self._take_back(experiment, chosen)
-        replaced = {before for before, _ in treatment.instead}
-        self._put_aside(experiment, sorted((replaced | set(_stand_ins(experiment))) - chosen))
+        replaced = {before for before, _ in treatment.instead} | _stand_ins(experiment.control)
+        self._put_aside(run, AsideReason.REPLACED, replaced - chosen)
 
     def _go_by(self, task_type: str, policy: str) -> None:
         if task_type == EVERY_TYPE:
@@ -218,11 +224,12 @@ class _Draft:
         self.policies[task_type] = policy
         self.notes.append(f"{task_type}: policy {policy}")
 
-    def _put_aside(self, experiment: Experiment, targets: Iterable[str]) -> None:
-        for task_type in sorted(experiment.task_types):
-            for target in targets:
-                self.put_aside.setdefault(task_type, {})[target] = experiment.name
-                self.notes.append(f"{task_type}: {target} is put aside")
+    def _put_aside(self, run: ExperimentRun, reason: AsideReason, targets: Set[str]) -> None:
+        aside = Aside(experiment=run.name, reason=reason, since_us=run.ended_at_us)
+        for task_type in sorted(run.experiment.task_types):
+            for target in sorted(targets):
+                self.put_aside.setdefault(task_type, {})[target] = aside
+                self.notes.append(f"{task_type}: {target} is {aside}")
 
     def _take_back(self, experiment: Experiment, targets: Iterable[str]) -> None:
         """Whoever was chosen is put aside no longer, by whichever experiment it was."""
@@ -232,6 +239,6 @@ class _Draft:
                     aside.pop(target, None)
 
 
-def _stand_ins(experiment: Experiment) -> list[str]:
-    """The targets that were tried in the place of others, in either arm."""
-    return sorted({after for change in (experiment.treatment, experiment.control) for _, after in change.instead})
+def _stand_ins(change: Change) -> set[str]:
+    """The targets that were tried in place of others."""
+    return {after for _, after in change.instead}

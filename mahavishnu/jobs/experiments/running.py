@@ -12,7 +12,7 @@ from mahavishnu.jobs import alerts
 from mahavishnu.jobs.experiments.enacting import UNDERWAY, free_in, place_in, publish_ends, same_layer
 from mahavishnu.jobs.experiments.hearing import Heard, Hearing, page_of
 from mahavishnu.jobs.experiments.trials import Trials, Verdict, baselines_of
-from mahavishnu.jobs.scores import Published
+from mahavishnu.jobs.publishing import Published
 from mahavishnu.model import DAY_US
 from mahavishnu.model.experiment import FOLLOWING, Change, Experiment, ExperimentRun, ExperimentStatus
 from mahavishnu.model.unreadable import Unreadable

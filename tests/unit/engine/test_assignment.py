@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.engine.assignment import Assigner
 from mahavishnu.model import Snapshot, Task
+from mahavishnu.model.aside import Aside, AsideReason
 from mahavishnu.model.experiment import Change, Experiment, Step, Underway
 from mahavishnu.model.objective import Objective
 
@@ -170,11 +171,12 @@ def test_while_it_is_paused_everybody_has_what_the_control_has_and_nothing_is_re
 
 
 def test_what_a_verdict_put_aside_is_left_out_for_everybody_but_those_who_try_it_again():
-    aside = {"t": {"new": "earlier"}, "*": {"other": "another"}}
+    replaced = Aside(experiment="another", reason=AsideReason.REPLACED)
+    aside = {"t": {"new": Aside(experiment="earlier", reason=AsideReason.HARM)}, "*": {"other": replaced}}
     found = assigned(published(put_aside=aside))
     assert found.left_out == {
-        "new": "put aside by experiment earlier",
-        "other": "put aside by experiment another",
+        "new": "put aside by experiment earlier (mahavishnu routing release new)",
+        "other": "replaced by experiment another (mahavishnu routing release other)",
     }
     again = published(underway("e", share=0.5, treatment=Change(instead=(("old", "new"),))), put_aside=aside)
     yes, no = one_of_each(again)

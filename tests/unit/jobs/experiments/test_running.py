@@ -16,11 +16,14 @@ from mahavishnu.jobs import alerts, scores
 from mahavishnu.jobs.experiments import create, pause, resume, start, stop
 from mahavishnu.jobs.schedule import run_job
 from mahavishnu.model.alert import AlertKind, Severity
+from mahavishnu.model.aside import Aside, AsideReason
 from mahavishnu.model.experiment import Change, ExperimentStatus, Guardrail, Measure
 from mahavishnu.model.objective import Objective
 from mahavishnu.settings import ExperimentSettings
 from mahavishnu.storage.memory import MemoryStore
-from tests.experimenting import BENEFIT, DAY, HARM, HOUR, SETTINGS, SUCCESS, Late, Works, experiment
+from tests.experimenting import BENEFIT, DAY, HARM, HOUR, SETTINGS, SUCCESS, Late, Works, experiment, put_aside
+
+HARMFUL = Aside(experiment="x", reason=AsideReason.HARM)
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ async def test_harm_is_rolled_back_by_the_next_check_and_its_owner_is_told(works
     assert (run.status, run.ended_at_us) == (ExperimentStatus.ROLLED_BACK, works.clock.now_us())
     assert "experiment e is over (rolled_back): success got worse" in caplog.text
     snapshot = await works.store.latest()
-    assert (snapshot.experiments, snapshot.put_aside) == ((), {"*": {"b": "e"}})
+    assert (snapshot.experiments, put_aside(snapshot)) == ((), {"*": {"b": "e"}})
     (alert,) = [each for each in await works.store.alerts() if each.condition.kind is AlertKind.EXPERIMENT]
     assert (alert.severity, alert.condition.about) == (Severity.CRITICAL, "e")
     assert alert.summary.startswith("experiment e of ann was rolled back: success got worse")
@@ -105,7 +108,10 @@ async def test_a_better_treatment_becomes_what_everybody_has(works):
     await works.begin(treatment=change, control=Change(instead=(("a", "c"),)), task_types={"etl"}, promote=True)
     await works.store.publish(
         replace(
-            await works.store.latest(), version=2, policies={"*": "adaptive"}, put_aside={"etl": {"b": "x", "d": "x"}}
+            await works.store.latest(),
+            version=2,
+            policies={"*": "adaptive"},
+            put_aside={"etl": {"b": HARMFUL, "d": HARMFUL}},
         )
     )
     await works.run(3_000, **BENEFIT)
@@ -115,8 +121,8 @@ async def test_a_better_treatment_becomes_what_everybody_has(works):
     assert snapshot.orders == {"etl": ("b", "a")}
     assert snapshot.strategies == {"etl": Objective(cost=1.0)}
     assert snapshot.policies == {"*": "adaptive", "etl": "statistical"}
-    assert snapshot.put_aside == {"etl": {"a": "e", "c": "e", "d": "x"}}
-    assert {"etl: policy statistical", "etl: order b, a", "etl: a is put aside"} <= set(snapshot.notes)
+    assert put_aside(snapshot) == {"etl": {"a": "e", "c": "e", "d": "x"}}
+    assert {"etl: policy statistical", "etl: order b, a", "etl: a is replaced by experiment e"} <= set(snapshot.notes)
 
 
 async def test_a_policy_that_is_promoted_for_every_type_is_that_of_all_of_them(works):
@@ -139,7 +145,7 @@ async def test_an_experiment_that_has_run_its_time_is_over(works, promote, statu
     (run,) = (await works.check()).ended
     assert run.status.value == status
     assert run.note.startswith("ran for its 2 days and did no harm that could be told")
-    assert (await works.store.latest()).put_aside == {"*": {"b": "e"}}
+    assert put_aside(await works.store.latest()) == {}
 
 
 async def test_the_time_of_a_pause_does_not_count_and_of_a_long_sleep_only_a_day(works):
@@ -192,7 +198,7 @@ async def test_it_is_paused_and_goes_on_and_is_stopped_and_each_is_published(wor
     stopped = await stop(works.store, works.clock, "e", "we have seen enough")
     assert (stopped.status, stopped.note) == (ExperimentStatus.COMPLETED, "we have seen enough")
     snapshot = await works.store.latest()
-    assert (snapshot.experiments, snapshot.put_aside) == ((), {"*": {"b": "e"}})
+    assert (snapshot.experiments, put_aside(snapshot)) == ((), {})
     assert "experiment e is over (completed): we have seen enough" in snapshot.notes
 
 
@@ -311,11 +317,10 @@ async def test_going_back_to_an_earlier_snapshot_brings_no_experiment_to_life_an
     with_one = await works.store.newest_version()
     await stop(works.store, works.clock, "one")
     await works.begin("two", traffic=0.5)
-    assert (await works.store.latest()).put_aside == {"*": {"b": "one"}}
     await scores.roll_back(works.store, works.clock, with_one)
     snapshot = await works.store.latest()
     assert [each.experiment.name for each in snapshot.experiments] == ["two"]
-    assert snapshot.put_aside == {}
+    assert put_aside(snapshot) == {}
     assert (await works.check()).published.news is False
 
 

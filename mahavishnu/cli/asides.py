@@ -1,0 +1,70 @@
+"""mahavishnu routing aside and release: the targets that experiments have put aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mahavishnu.cli.completion import target_names, task_types
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
+from mahavishnu.cli.printing import emit, table
+from mahavishnu.cli.routing import tell
+from mahavishnu.cli.shapes import aside_shape
+
+if TYPE_CHECKING:
+    from mahavishnu.jobs.publishing import Published
+    from mahavishnu.ports import Store
+
+
+def aside(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """List the targets that experiments have put aside, with the experiment and the reason.
+
+    harm: the experiment found that the target does harm. replaced: the
+    experiment found another target better and promoted it.
+
+    Example: mahavishnu routing aside
+    """
+    from mahavishnu.model.aside import rows_of
+
+    newest = with_store(ctx, lambda store: store.latest())
+    shapes = [aside_shape(row) for row in rows_of(newest.put_aside)]
+    if as_json:
+        emit(shapes)
+        return
+    columns = ("target", "task_type", "experiment", "reason", "since")
+    table(columns, [[shape[column] for column in columns] for shape in shapes], empty="No target is put aside.")
+
+
+def release(
+    ctx: typer.Context,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="The target to release.", autocompletion=target_names)
+    ],
+    task_type: Annotated[
+        str | None,
+        typer.Option("--task-type", "-t", help="Release it for this task type only.", autocompletion=task_types),
+    ] = None,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
+    """Let a target be chosen again that an experiment has put aside.
+
+    Example: mahavishnu routing release fresh --task-type summarise
+    """
+
+    async def act(store: Store) -> Published:
+        from mahavishnu.engine.clock import SystemClock
+        from mahavishnu.jobs import asides
+
+        return await asides.release(store, SystemClock(), target, task_type)
+
+    tell(with_store(ctx, act), as_json=as_json)
