@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mahavishnu.model import Candidate, Ranked, Ranking, Snapshot, Task
 from mahavishnu.model.objective import Objective
+from mahavishnu.policies.chain import following
 from mahavishnu.policies.words import figures, percent, version_of, weighed_by
 from mahavishnu.stats.columns import Candidates, Column, Worth
 from mahavishnu.stats.scoring import Scoring, nearness
@@ -49,6 +50,9 @@ class Adaptive(Scoring):
     choices goes to all candidates alike, so that nobody's chance is ever nothing; what admission keeps out (health,
     SLA, exclusion) gets no share of it.
 
+    Behind the first choice the chain is not drawn: it follows the order that was published for the task type, and what
+    is not in that follows by its expected utility (`policies.chain`). Under a task's own objective all of it does.
+
     Which one comes first is drawn at once. How likely each was to come first is an integral (`stats.chances`), the
     same whenever it is worked out, and is left to whoever writes the decision down.
 
@@ -82,7 +86,7 @@ class Adaptive(Scoring):
 
     @property
     def version(self) -> str:
-        return version_of(self, code=2)
+        return version_of(self, code=3)
 
     def rank(
         self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
@@ -90,9 +94,12 @@ class Adaptive(Scoring):
         del now_us
         known = candidates if isinstance(candidates, Candidates) else from_estimates(candidates)
         objective = task.objective or snapshot.strategies.get(task.type)
-        return self.weighing(objective, snapshot.prices.get(task.type, self.price)).draw(known, objective, rng)
+        weighing = self.weighing(objective, snapshot.prices.get(task.type, self.price))
+        # A published order rests on the strategy of the type. A task's own objective asks for something else.
+        published = snapshot.orders.get(task.type, ()) if task.objective is None else ()
+        return weighing.draw(known, objective, published, rng)
 
-    def draw(self, known: Candidates, objective: Objective | None, rng: Random) -> Ranking:
+    def draw(self, known: Candidates, objective: Objective | None, published: Sequence[str], rng: Random) -> Ranking:
         """A ranking by its own weights, which are the objective's where there is one."""
         field = known.memory(self._field)
         draw = rng.random()
@@ -103,7 +110,7 @@ class Adaptive(Scoring):
             place = utilities.index(max(utilities)) if known.few else int(utilities.argmax())
         first = known[place]
         return Ranking.deferred(
-            _Drawn(self, objective, known, field, utilities, place, exploring=draw < self.exploration),
+            _Drawn(self, objective, known, published, field, utilities, place, exploring=draw < self.exploration),
             first=first,
             confidence=first.estimate.wilson_lo,
             confidence_kind=CONFIDENCE_KIND,
@@ -285,6 +292,7 @@ class _Drawn:
     policy: Adaptive
     objective: Objective | None
     candidates: Candidates
+    published: Sequence[str]
     field: _Field
     utilities: Any
     place: int
@@ -292,11 +300,11 @@ class _Drawn:
 
     @cached_property
     def places(self) -> list[int]:
-        """The chosen one, then the others by their utilities."""
-        utilities, chosen = self.utilities, self.place
-        order = sorted(range(len(self.candidates)), key=lambda place: -utilities[place])
-        order.remove(chosen)
-        return [chosen, *order]
+        """The chosen one, then the others as published, or else by what is expected of them."""
+        names = [candidate.target.name for candidate in self.candidates]
+        order = following(self.published, names, self.policy.expected(self.candidates))
+        order.remove(self.place)
+        return [self.place, *order]
 
     @property
     def order(self) -> tuple[Candidate, ...]:

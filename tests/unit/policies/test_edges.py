@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.model import NO_EVIDENCE, Candidate, Snapshot, Target, Task
 from mahavishnu.model.objective import Objective
-from mahavishnu.policies import words
+from mahavishnu.policies import chain, words
 from mahavishnu.policies.adaptive import Adaptive, from_estimates
 from mahavishnu.policies.preference import Preference
 from mahavishnu.policies.published import Published
@@ -71,6 +71,14 @@ def is_ranking(ranking, count):
 
 def test_every_public_function_and_method_has_a_test_at_the_edge():
     assert (tried.missing(), tried.gone()) == ([], [])
+
+
+@tried("chain.following")
+@edges
+@given(st.lists(st.sampled_from((nan, inf, -inf, 0.0, LARGEST, TINIEST)), max_size=6), st.lists(st.sampled_from("abc")))
+def test_the_chain_has_every_candidate_once_whatever_is_expected_or_published(expected, published):
+    names = ["abcdef"[index] for index in range(len(expected))]
+    assert sorted(chain.following(published, names, expected)) == list(range(len(names)))
 
 
 @tried("adaptive.Adaptive.rank", "adaptive.Adaptive.draw", "adaptive.Adaptive.chances", "adaptive.Adaptive.expected")
