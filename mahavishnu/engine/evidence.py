@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mahavishnu.errors import RecordUnreadable
+from mahavishnu.errors import RecordUnreadable, RepositoryError
 from mahavishnu.model import NO_EVIDENCE, Estimate, Execution, Scorecard, Snapshot
 from mahavishnu.model.snapshot import Key
 from mahavishnu.ports import Evidence, Store
@@ -69,9 +70,12 @@ class EvidenceBook:
         self._doubled = False
         self._unreadable: RecordUnreadable | None = None
         self._reading = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop that it is used in. A store may publish in others, which must not wait for a lock of this one."""
 
     async def load(self) -> int:
         """Start from the newest snapshot; returns how many facts had to be folded on top of it."""
+        self._loop = asyncio.get_running_loop()
         async with self._reading:
             return await self._take_up(await self._newest_readable())
 
@@ -101,6 +105,12 @@ class EvidenceBook:
                 folded += 1
             self._cursor = newest
             return folded
+
+    async def take_up_own(self) -> None:
+        """This process has published: what comes next here goes by that. What cannot be read now is read later."""
+        if asyncio.get_running_loop() is self._loop:
+            with suppress(RepositoryError):
+                await self.refresh()
 
     def fold(self, execution: Execution, position: int) -> None:
         """Count one of our own executions, once it is durable, by its position."""

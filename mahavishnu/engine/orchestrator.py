@@ -107,6 +107,7 @@ class UnifiedOrchestrator:
     async def __aenter__(self) -> UnifiedOrchestrator:
         self.tail = await self._upkeep.begin()
         self._store.say_of_loops(self.loops)
+        self._store.when_published(self._book.take_up_own)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -120,6 +120,10 @@ class Snapshots(Protocol):
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Compare and set: raises `SnapshotConflict` unless `snapshot.version` is one above the newest."""
+        ...
+
+    def when_published(self, take_up: Callable[[], Awaitable[None]]) -> None:
+        """Awaited by each `publish` of this object that succeeds, before it returns; must not raise."""
         ...
 
     async def snapshot(self, version: int) -> Snapshot | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import islice
 from os import getpid
 
@@ -66,6 +66,7 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
         self._all = Memory() if memory is None else memory
         self._process_id = clock.new_id()
         self._loops: Callable[[], Sequence[LoopReport]] = tuple
+        self._take_up: Callable[[], Awaitable[None]] | None = None
 
     async def open(self) -> None:
         self._all.processes.add(self._process_id)
@@ -261,6 +262,11 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
             raise SnapshotConflict(version=snapshot.version)
         copy = snapshot_of(snapshot.version, snapshot.cursor, snapshot.published_at_us, snapshot_json(snapshot))
         kept.snapshots.append(copy)
+        if self._take_up is not None:
+            await self._take_up()
+
+    def when_published(self, take_up: Callable[[], Awaitable[None]]) -> None:
+        self._take_up = take_up
 
     async def snapshot(self, version: int) -> Snapshot | None:
         return next((each for each in self._ready().snapshots[1:] if each.version == version), None)

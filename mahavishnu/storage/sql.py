@@ -82,6 +82,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
         self._patience_s = patience_s
         self._process_id = clock.new_id()
         self._lease = Lease(self._process_id, clock, lease_s)
+        self._take_up: Callable[[], Awaitable[None]] | None = None
         self._census = Census(self._lease, clock)
         self._opened: Access | None = None
 
@@ -269,6 +270,11 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
 
     async def publish(self, snapshot: Snapshot) -> None:
         await self._write(partial(catalogue.publish_snapshot, snapshot=snapshot))
+        if self._take_up is not None:
+            await self._take_up()
+
+    def when_published(self, take_up: Callable[[], Awaitable[None]]) -> None:
+        self._take_up = take_up
 
     async def snapshot(self, version: int) -> Snapshot | None:
         return await self._read(partial(catalogue.snapshot_at, version=version))
