@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -96,7 +95,7 @@ def with_app(ctx: typer.Context, action: Callable[[App], Awaitable[T]], *, adapt
         async with open_app(settings, adapters=adapters) as app:
             return await action(app)
 
-    return asyncio.run(act())
+    return _run(act())
 
 
 def with_store(ctx: typer.Context, action: Callable[[Store], Awaitable[T]]) -> T:
@@ -113,4 +112,10 @@ def with_store(ctx: typer.Context, action: Callable[[Store], Awaitable[T]]) -> T
         finally:
             await store.close()
 
-    return asyncio.run(act())
+    return _run(act())
+
+
+def _run(action: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
+    return asyncio.run(action)

@@ -5,39 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from functools import cache, partial
-from importlib.metadata import version
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any, cast
 
 import typer
 
-from mahavishnu.cli import (
-    alerts,
-    asides,
-    batch,
-    bills,
-    budgets,
-    costs,
-    discovery,
-    doctor,
-    engines,
-    exits,
-    experiment_plans,
-    experiment_reports,
-    experiments,
-    init,
-    planning,
-    queue,
-    records,
-    routing,
-    running,
-    schedule,
-    store,
-    targets,
-    tasks,
-    workflow,
-)
+from mahavishnu.cli import exits
+from mahavishnu.cli.commands import COMMANDS
 from mahavishnu.cli.flags import Config, Debug, Flags, StoreUrl
+from mahavishnu.cli.lazy import LazyGroup
 from mahavishnu.errors import MahavishnuError
 
 NAME = "mahavishnu"
@@ -45,6 +21,7 @@ COMPLETE = "_MAHAVISHNU_COMPLETE"
 
 app = typer.Typer(
     name=NAME,
+    cls=LazyGroup,
     help="An adaptive router: it chooses, runs, records and learns.",
     epilog="Begin with: mahavishnu init. What is missing: mahavishnu doctor.",
     rich_markup_mode="rich",
@@ -54,6 +31,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"{NAME} {version(NAME)}")
         raise typer.Exit
 
@@ -70,40 +49,6 @@ def root(
 ) -> None:
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
-
-
-app.command()(init.init)
-targets.group.command()(discovery.discover)
-targets.group.command()(discovery.check)
-app.add_typer(targets.group, name="targets")
-app.command()(tasks.route)
-app.command()(tasks.execute)
-app.command()(batch.run)
-app.add_typer(workflow.group, name="workflow")
-app.command()(tasks.outcome)
-app.command()(running.status)
-app.command()(running.cancel)
-app.command()(records.decisions)
-app.command()(records.executions)
-budgets.group.add_typer(queue.group, name="queue")
-budgets.group.command()(queue.drain)
-budgets.group.command()(bills.bill)
-app.add_typer(budgets.group, name="budgets")
-app.command()(costs.costs)
-routing.group.command("set-budget")(budgets.set_budget)
-routing.group.add_typer(planning.group)
-routing.group.command("aside")(asides.aside)
-routing.group.command("release")(asides.release)
-experiments.group.add_typer(experiment_reports.group)
-experiments.group.add_typer(experiment_plans.group)
-app.add_typer(experiments.group, name="experiments")
-routing.group.add_typer(experiments.group, name="ab-test")
-app.add_typer(routing.group, name="routing")
-app.add_typer(schedule.group, name="schedule")
-app.add_typer(alerts.group, name="alerts")
-app.add_typer(store.group, name="store")
-app.add_typer(engines.group, name="engines")
-app.command()(doctor.doctor)
 
 
 def main() -> None:
@@ -147,8 +92,12 @@ def _invoke(arguments: list[str], flags: Flags) -> None:
         command.invoke(ctx)
 
 
-_command = cache(partial(typer.main.get_command, app))
-"""Built once, and only when it is needed: typer looks at every option of every command."""
+@cache
+def _command() -> Any:
+    """Built once, without its commands: typer looks at every option of each."""
+    command = cast("LazyGroup", typer.main.get_command(app))
+    command.add_entries(COMMANDS)
+    return command
 
 
 if __name__ == "__main__":
