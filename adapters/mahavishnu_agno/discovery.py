@@ -6,11 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from mahavishnu.model import ANY, Target
+from mahavishnu.model import ANY, BROKEN, Target, broken_on_purpose
 from mahavishnu_agno.agentos import AgentOs
 from mahavishnu_agno.settings import KINDS, Place
 from mahavishnu_agno.usage import Body
 
+_CAPABILITIES = {
+    "agents": frozenset({"streaming"}),
+    "teams": frozenset({"streaming", "multi_agent"}),
+    "workflows": frozenset({"streaming", "multi_agent"}),
+}
 _NO_LETTER_OF_A_NAME = re.compile(r"[^A-Za-z0-9_.:@-]")
 
 
@@ -32,7 +37,7 @@ def _targets(base: str, kind: str, listed: Sequence[Body]) -> Iterator[Target]:
             adapter="agno",
             run=str(Place(base, kind, str(each["id"]))),
             task_types=frozenset({ANY}),
-            capabilities=frozenset({"streaming"} if kind == "agents" else {"streaming", "multi_agent"}),
+            capabilities=_CAPABILITIES[kind] | ({BROKEN} if broken_on_purpose(each.get("description")) else set()),
             options={} if each.get("db_id") else {"background": False},
         )
 

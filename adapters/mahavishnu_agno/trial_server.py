@@ -20,13 +20,14 @@ def app() -> FastAPI:
     """For uvicorn's --factory; AGENTOS_DATABASE names the file of its database."""
     echo = _agent("echo", OfflineModel())
     shout = _agent("shout", OfflineModel(answer=str.upper))
-    faulty = _agent("faulty", OfflineModel(answer=_fault))
+    faulty = _agent("faulty", OfflineModel(answer=_fault), "Broken on purpose: every run fails.")
+    throttled = _agent("throttled", OfflineModel(answer=_throttle), "Broken on purpose: every run is throttled.")
     slow = _agent("slow", OfflineModel(word_delay_s=0.2))
     served: FastAPI = AgentOS(
         name="offline",
         description="Agents for trying out: everything that they say is simulated",
         db=SqliteDb(db_file=os.environ["AGENTOS_DATABASE"]),
-        agents=[echo, shout, faulty, slow, _agent("throttled", OfflineModel(answer=_throttle))],
+        agents=[echo, shout, faulty, slow, throttled],
         teams=[
             _team("pair", echo, shout),
             _team("choir", echo, shout, mode=TeamMode.broadcast),
@@ -40,7 +41,11 @@ def app() -> FastAPI:
                 telemetry=False,
             ),
             Workflow(
-                id="broken", name="broken", steps=[Step(name="only", agent=faulty, max_retries=0)], telemetry=False
+                id="broken",
+                name="broken",
+                description="Broken on purpose: its only step fails.",
+                steps=[Step(name="only", agent=faulty, max_retries=0)],
+                telemetry=False,
             ),
         ],
         telemetry=False,
@@ -48,8 +53,8 @@ def app() -> FastAPI:
     return served
 
 
-def _agent(name: str, model: OfflineModel) -> Agent:
-    return Agent(id=name, name=name, model=model, telemetry=False)
+def _agent(name: str, model: OfflineModel, description: str | None = None) -> Agent:
+    return Agent(id=name, name=name, model=model, description=description, telemetry=False)
 
 
 def _team(name: str, *members: Agent, mode: TeamMode | None = None) -> Team:

@@ -24,7 +24,7 @@ from mahavishnu.errors import (
     Transient,
     did_you_mean,
 )
-from mahavishnu.model import HEALTHY, Health, HealthStatus, Target
+from mahavishnu.model import BROKEN, HEALTHY, Health, HealthStatus, Target, broken_on_purpose
 from mahavishnu_openai.endpoint import Endpoint
 from mahavishnu_openai.exchange import connected
 from mahavishnu_openai.failures import failure_of_reply
@@ -41,12 +41,15 @@ _NOT_CHAT = re.compile(r"embed|rerank|whisper|tts|transcribe|dall-e|image|sora|r
 """Models that an endpoint lists beside the others and that cannot chat; the list itself does not say."""
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """One line of the list. OpenAI describes none of its models; others, such as OpenRouter, do."""
+
     id: str
+    description: str | None = None
 
 
 class _Models(BaseModel):
-    data: list[_Model]
+    data: list[Model]
 
 
 @dataclass
@@ -55,7 +58,7 @@ class _Shelf:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     until_s: float = 0.0
-    models: tuple[str, ...] = ()
+    models: tuple[Model, ...] = ()
     failure: AdapterError | None = None
 
 
@@ -65,8 +68,8 @@ class Catalogue:
     def __init__(self) -> None:
         self._shelves: dict[Endpoint, _Shelf] = {}
 
-    async def models(self, client: httpx.AsyncClient, endpoint: Endpoint) -> Sequence[str]:
-        """The ids of its models. Raises AdapterError."""
+    async def models(self, client: httpx.AsyncClient, endpoint: Endpoint) -> Sequence[Model]:
+        """Its models. Raises AdapterError."""
         shelf = self._shelves.setdefault(endpoint, _Shelf())
         async with shelf.lock:
             if time.monotonic() >= shelf.until_s:
@@ -85,7 +88,7 @@ async def _fill(shelf: _Shelf, client: httpx.AsyncClient, endpoint: Endpoint) ->
     shelf.until_s = time.monotonic() + (_FAILURE_FRESH_S if shelf.failure else FRESH_S)
 
 
-async def _fetched(client: httpx.AsyncClient, endpoint: Endpoint) -> tuple[str, ...]:
+async def _fetched(client: httpx.AsyncClient, endpoint: Endpoint) -> tuple[Model, ...]:
     with connected(endpoint):
         response = await client.get(endpoint.url("models"), headers=endpoint.headers(), timeout=_PATIENCE_S)
     if response.status_code in (404, 405, 501):
@@ -100,11 +103,12 @@ async def _fetched(client: httpx.AsyncClient, endpoint: Endpoint) -> tuple[str, 
             f"{endpoint.host} answers, but not as an OpenAI-compatible server; check base_url"
         ) from None
     # Google's ids begin with the name of the collection, which nobody writes.
-    return tuple(model.id.removeprefix("models/") for model in listed.data)
+    return tuple(model.model_copy(update={"id": model.id.removeprefix("models/")}) for model in listed.data)
 
 
-def health_of_model(model: str, models: Sequence[str], host: str) -> Health:
+def health_of_model(model: str, listed: Sequence[Model], host: str) -> Health:
     """Whether a model is among those listed; Ollama lists what is called `name` as `name:latest`."""
+    models = [each.id for each in listed]
     if model in models or f"{model}:latest" in models or model.removeprefix("models/") in models:
         return HEALTHY
     if not models:
@@ -134,10 +138,17 @@ def _status(failure: AdapterError) -> HealthStatus:
             return HealthStatus.DEGRADED
 
 
-def targets_of(models: Sequence[str], adapter: str) -> list[Target]:
+def targets_of(models: Sequence[Model], adapter: str) -> list[Target]:
     """The models that can chat, as targets, named as they are as far as a target's name allows."""
     return [
-        Target(name=name, adapter=adapter, run=model, task_types=frozenset({"chat"}))
+        Target(
+            name=name,
+            adapter=adapter,
+            run=model.id,
+            task_types=frozenset({"chat"}),
+            capabilities=frozenset({BROKEN} if broken_on_purpose(model.description) else ()),
+        )
         for model in models
-        if not _NOT_CHAT.search(model) and (name := re.sub(r"[^A-Za-z0-9_.:/@-]", "-", model).lstrip(".:/@-")[:100])
+        if not _NOT_CHAT.search(model.id)
+        and (name := re.sub(r"[^A-Za-z0-9_.:/@-]", "-", model.id).lstrip(".:/@-")[:100])
     ]

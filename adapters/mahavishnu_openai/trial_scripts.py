@@ -257,6 +257,9 @@ async def error_in_stream(asked: Asked) -> Response:
     return streamed(asked, pieces())
 
 
+SOUND = frozenset({"echo", "cached-prompt", "no-usage"})
+"""The models that answer as models do. The others are there to show what failures and oddities look like."""
+
 SCRIPTS: Mapping[str, Script] = {
     "echo": echo,
     "cached-prompt": echo,

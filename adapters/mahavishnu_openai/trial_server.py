@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from mahavishnu_openai.trial_scripts import SCRIPTS, SIMULATED, Asked, Trial, refusal, wrong_key
+from mahavishnu_openai.trial_scripts import SCRIPTS, SIMULATED, SOUND, Asked, Trial, refusal, wrong_key
 
 
 class TrialServer:
@@ -54,8 +54,7 @@ class TrialServer:
     async def models(self, request: Request) -> Response:
         if not self._may(request):
             return wrong_key(request)
-        listed = [{"id": name, "object": "model", "created": 0, "owned_by": SIMULATED} for name in SCRIPTS]
-        return JSONResponse({"object": "list", "data": listed})
+        return JSONResponse({"object": "list", "data": [_listed(name) for name in SCRIPTS]})
 
     async def tallies(self, request: Request) -> Response:
         """What came in so far."""
@@ -74,6 +73,11 @@ class TrialServer:
 
     def _may(self, request: Request) -> bool:
         return self._key is None or request.headers.get("authorization") == f"Bearer {self._key}"
+
+
+def _listed(model: str) -> dict[str, object]:
+    described = "Repeats the text" if model in SOUND else "Broken on purpose: its name says how"
+    return {"id": model, "object": "model", "created": 0, "owned_by": SIMULATED, "description": described}
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -19,7 +19,7 @@ from mahavishnu.cli.printing import emit, line, note, table, waiting
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.targets import standing_of
 from mahavishnu.errors import AdapterError, MahavishnuError, PluginMissing
-from mahavishnu.model import Target
+from mahavishnu.model import ANY, BROKEN, Target
 from mahavishnu.ports import Discovers
 from mahavishnu.redaction import redacted
 
@@ -47,8 +47,15 @@ def discover(
     adapter: Annotated[str | None, typer.Option(help="Ask the engine of this adapter only.")] = None,
     add: Annotated[bool, typer.Option("--add", "--yes", help="Add what is new without asking.")] = False,
     task_type: Annotated[
-        list[str] | None, typer.Option(help="What the new ones take, instead of what was found. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="What the new targets take. Without it, what their engine says, or else the target's own name. "
+            "Repeatable."
+        ),
     ] = None,
+    include_broken: Annotated[
+        bool, typer.Option("--include-broken", help="Also show what the engine marks as broken on purpose.")
+    ] = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -56,13 +63,16 @@ def discover(
 ) -> None:
     """Ask each engine what it has, and offer to add what is not a target yet.
 
+    A new target never takes every task type unless you ask for it with --task-type "*".
+
     Example: mahavishnu targets discover --adapter prefect --add
     """
     names = _adapters(adapter)
     with waiting("Asking the engines what they have …"):
         answers, known = with_app(ctx, lambda app: _asked(app, names, adapter), adapters=names)
-    found = _named([target for answer in answers for target in answer.targets], known)
-    new = [replace(each, task_types=frozenset(task_type)) for each in found] if task_type else found
+    offered = [target for answer in answers for target in answer.targets]
+    named = _named(offered if include_broken else without_broken(offered), known)
+    new = typed(named, task_type or ())
     if add:
         _add(ctx, new, names)
     troubles = [_trouble(each.adapter, each.problem) for each in answers if each.problem is not None]
@@ -133,6 +143,21 @@ def _named(found: Sequence[Target], known: Sequence[Target]) -> list[Target]:
         taken.add(name)
         new.append(replace(target, name=name))
     return new
+
+
+def without_broken(offered: Sequence[Target]) -> list[Target]:
+    return [target for target in offered if BROKEN not in target.capabilities]
+
+
+def typed(targets: Sequence[Target], task_types: Sequence[str]) -> list[Target]:
+    """Each with the task types that were asked for, or else with what its engine says, or else with its own name.
+
+    Most engines do not know what their agents and flows are for. A target that took every task type would get tasks
+    that it was never meant for.
+    """
+    if task_types:
+        return [replace(target, task_types=frozenset(task_types)) for target in targets]
+    return [replace(target, task_types=target.task_types - {ANY} or frozenset({target.name})) for target in targets]
 
 
 def _is(found: Target, known: Target) -> bool:

@@ -20,11 +20,12 @@ from mahavishnu.model.process import Process
 from mahavishnu.model.report import Report
 from mahavishnu.model.scorecard import DAY_US, NO_EVIDENCE, Daily, Estimate, Scorecard, day_of
 from mahavishnu.model.snapshot import Snapshot, SnapshotKind
-from mahavishnu.model.target import ANY, HEALTHY, CostModel, Health, HealthStatus, Target
+from mahavishnu.model.target import ANY, BROKEN, HEALTHY, CostModel, Health, HealthStatus, Target, broken_on_purpose
 from mahavishnu.model.task import Task
 
 __all__ = [
     "ANY",
+    "BROKEN",
     "DAY_US",
     "HEALTHY",
     "NO_EVIDENCE",
@@ -63,5 +64,6 @@ __all__ = [
     "Target",
     "Task",
     "Usage",
+    "broken_on_purpose",
     "day_of",
 ]

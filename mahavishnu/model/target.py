@@ -36,6 +36,9 @@ _MOST_COST = Decimal(MOST_USD)
 ANY = "*"
 """The task type of a generalist: a target that takes every task type."""
 
+BROKEN = "broken_on_purpose"
+"""The capability of a target that its engine has only to show what failures look like. Discovery leaves it out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostModel:
@@ -112,6 +115,15 @@ _RATE_CHECKS: tuple[tuple[str, object, Check], ...] = (
 @lru_cache
 def _version(rates: CostModel) -> str:
     return sha256(repr(rates).encode()).hexdigest()[:12]
+
+
+def broken_on_purpose(description: object) -> bool:
+    """Whether an engine's description of an agent, a model or a flow says that it is broken on purpose.
+
+    >>> broken_on_purpose("Broken on purpose: every run fails.")
+    True
+    """
+    return isinstance(description, str) and description.lower().startswith("broken on purpose")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

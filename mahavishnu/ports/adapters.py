@@ -109,5 +109,8 @@ class Discovers(Protocol):
     """An adapter that can ask its engine what there is to run."""
 
     async def discover(self) -> Sequence[Target]:
-        """What could be added, ready to be: raises AdapterError where the engine cannot be asked."""
+        """What could be added, ready to be. What its engine has broken on purpose has the capability `BROKEN`.
+
+        Raises AdapterError where the engine cannot be asked.
+        """
         ...

@@ -193,11 +193,17 @@ def test_what_they_have_is_discovered_added_and_then_known(cli: Any, up: Up, bar
     assert cli.ok("--config", bare, "targets", "list") == []
     added = cli.ok("--config", bare, "targets", "discover", "--add")
     assert [row["run"] for row in added] == [row["run"] for row in found]
+    assert all(row["task_types"] in (["chat"], [row["name"]]) for row in added), "none takes every task type"
     assert cli.ok("--config", bare, "targets", "discover") == []
+    broken = cli.ok("--config", bare, "targets", "discover", "--include-broken")
+    assert {row["name"] for row in broken} >= {"faulty", "throttled", "broken", "broken-500", "tool-caller"}
+    assert all("broken_on_purpose" in row["capabilities"] for row in broken)
+    for _ in range(10):
+        assert cli("--config", bare, "execute", "Hello, who are you?", "-t", "chat", "--stream").code == 0
     assert "nothing that is not a target already" in cli("--config", bare, "targets", "discover").out
     assert {row["name"] for row in cli.ok("--config", bare, "targets", "list")} == {row["name"] for row in added}
-    for target, value in (("echo", "Simulated answer to: hi"), ("openai:echo", "hi")):
-        assert cli.ok("--config", bare, "execute", "hi", "-t", "chat", "--target", target)["value"] == value
+    for task_type, target, value in (("echo", "echo", "Simulated answer to: hi"), ("chat", "openai:echo", "hi")):
+        assert cli.ok("--config", bare, "execute", "hi", "-t", task_type, "--target", target)["value"] == value
 
 
 def test_an_engine_that_cannot_be_asked_is_a_row_with_a_sentence_and_the_others_are_asked(cli: Any, up: Up):

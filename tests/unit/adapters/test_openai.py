@@ -630,6 +630,15 @@ async def test_discovery_names_what_can_chat(web, adapter):
     ]
 
 
+async def test_discovery_marks_a_model_whose_description_says_that_it_is_broken_on_purpose(web, adapter):
+    listed = [{"id": "sound", "description": "Large"}, {"id": "faulty", "description": "Broken on purpose: fails"}]
+    web.get(f"{BASE}/models").respond(json={"data": listed})
+    assert [(each.name, each.capabilities) for each in await adapter.discover()] == [
+        ("sound", frozenset()),
+        ("faulty", {"broken_on_purpose"}),
+    ]
+
+
 async def test_discovery_says_why_it_cannot(web, adapter):
     web.get(f"{BASE}/models").respond(401)
     with pytest.raises(AuthenticationError):
