@@ -1,6 +1,7 @@
 """The local adapter: plain Python functions as targets."""
 
+from mahavishnu.model import registry
+from mahavishnu.model.registry import target
 from mahavishnu_local.adapter import LocalAdapter
-from mahavishnu_local.registry import target
 
-__all__ = ["LocalAdapter", "target"]
+__all__ = ["LocalAdapter", "registry", "target"]

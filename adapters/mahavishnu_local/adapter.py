@@ -10,12 +10,12 @@ from typing import cast
 
 from mahavishnu.errors import AdapterError, Misconfigured, did_you_mean
 from mahavishnu.model import HEALTHY, Health, HealthStatus, Result, Status, Target, Task
+from mahavishnu.model.registry import ISOLATED, registered_targets
 from mahavishnu.ports import Call, RunRef
 from mahavishnu_local.calling import Function
 from mahavishnu_local.containment import awaited, called, settled
 from mahavishnu_local.functions import Functions
 from mahavishnu_local.own_loop import OwnLoop
-from mahavishnu_local.registry import ISOLATED, registered_targets
 from mahavishnu_local.runs import Lane, Run
 from mahavishnu_local.threads import Threads, discard
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from mahavishnu.errors import Contained, Misconfigured, did_you_mean
 from mahavishnu.model import Target
+from mahavishnu.model.registry import registered_function
 from mahavishnu_local.calling import Function, function_of
 from mahavishnu_local.containment import described
-from mahavishnu_local.registry import registered_function
 
 _RUN = re.compile(r"(?P<module>\w+(\.\w+)*):(?P<name>\w+(\.\w+)*)")
 

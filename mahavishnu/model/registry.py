@@ -1,4 +1,4 @@
-"""Targets that were registered with a decorator."""
+"""Functions that were declared as targets with a decorator; the local adapter reads them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from mahavishnu.errors import InvalidTarget
-from mahavishnu.model import CostModel, Target
 from mahavishnu.model.money import dollars
+from mahavishnu.model.target import CostModel, Target
 
 ISOLATED = "isolated"
 """The option of a target that is given an event loop of its own, in a thread of its own."""
