@@ -1,4 +1,4 @@
-# Two commands for everybody, demo and test; each makes .venv where it is missing.
+# The two commands to begin with are demo and test; each makes .venv where it is missing.
 # Only python3 (3.11 or newer, with venv) and make are assumed.
 
 PYTHON ?= python3
@@ -21,11 +21,14 @@ ARGS ?=
 # the time of the whole suite.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick matrix soak fuzz lint check bench lock clean
+.PHONY: demo install test quick matrix soak fuzz lint check bench lock clean
 
 demo: $(READY)
 	$(BIN)/python docs/examples/demo.py
 	$(BIN)/python docs/examples/engines_demo.py
+
+# The environment alone: . .venv/bin/activate
+install: $(READY)
 
 test: $(READY)
 	$(LIMIT)=3600 $(PYTEST) $(IN_PARALLEL) --durations=20 $(ARGS)

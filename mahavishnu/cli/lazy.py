@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-RICH = "rich"
+RICH: Final = "rich"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """A command, or a group of commands, by the places of its parts: "module:name", where modules are of this package."""
+    """A command, or a group of commands, by where its parts stand: "module:name", with modules of this package."""
 
     place: str
     summary: str

@@ -1,0 +1,184 @@
+"""The fenced blocks of a page of the documentation, and a small shell that runs them as a reader would.
+
+- ```` ```sh ```` is run line by line. A line that ends with "# exits with 5" must exit with 5, every other with 0.
+- ```` ```python ```` and ```` ```toml ```` whose first line is a comment with a file's name are saved under that name.
+- A block after `<!-- not run: why -->` is not run; its commands and options must exist.
+- `DECISION_ID`, `EXECUTION_ID`, `RUN_ID` and `QUEUED_ID` stand for the newest one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import typer.main
+
+from mahavishnu.cli.main import app, run
+
+_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_NOT_RUN = re.compile(r"<!-- not run: (?P<why>[^>]+) -->\n$")
+_FILE = re.compile(r"^# (?P<name>[\w./-]+\.(?:py|toml))\n")
+_EXITS = re.compile(r"# exits with (?P<code>\d+)$")
+_NEWEST = {
+    "DECISION_ID": (("decisions", "--last", "1"), "id"),
+    "EXECUTION_ID": (("executions", "--last", "1"), "id"),
+    "RUN_ID": (("workflow", "list", "--last", "1"), "run_id"),
+    "QUEUED_ID": (("budgets", "queue"), "queued_id"),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int
+    not_run: str | None
+
+    @property
+    def file(self) -> str | None:
+        found = _FILE.match(self.text)
+        return found["name"] if found else None
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for fence in _FENCE.finditer(text):
+        mark = _NOT_RUN.search(text, 0, fence.start())
+        yield Block(
+            fence["language"], fence["text"], text.count("\n", 0, fence.start()) + 1, mark["why"] if mark else None
+        )
+
+
+def commands_of(script: str) -> Iterator[str]:
+    """The commands of a script: a line with its continuations, or with its here-document."""
+    lines = iter(script.splitlines())
+    for line in lines:
+        command = line
+        while command.endswith("\\"):
+            command = command[:-1] + next(lines).strip()
+        if found := re.search(r"<<'?(\w+)'?", command):
+            for more in lines:
+                command += f"\n{more}"
+                if more == found[1]:
+                    break
+        if command.strip() and not command.lstrip().startswith("#"):
+            yield command
+
+
+class Shell:
+    """Runs blocks in the working directory, `mahavishnu` within this process. `instead` stands in for a command."""
+
+    def __init__(self, instead: dict[str, Callable[[], None]] | None = None) -> None:
+        self._instead = instead or {}
+
+    def run(self, page: Path) -> None:
+        for block in blocks_of(page):
+            where = f"{page.name}:{block.line}"
+            match block.language:
+                case "sh":
+                    for command in commands_of(block.text):
+                        self._check(command, where) if block.not_run else self._run(command, where)
+                case "python" | "toml":
+                    if block.language == "toml":
+                        tomllib.loads(block.text)
+                    if block.file is not None and block.not_run is None:
+                        path = Path(block.file)
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        path.write_text(block.text, encoding="utf-8")
+
+    def _run(self, command: str, where: str) -> None:
+        wanted = int(found["code"]) if (found := _EXITS.search(command)) else 0
+        parts = _parts(command)
+        for number, words in enumerate(parts, 1):
+            code, said = self._one(words, command)
+            expected = wanted if number == len(parts) else 0
+            assert code == expected, f"{where}: {command!r} exited with {code}, not {expected}: {said}"
+
+    def _one(self, words: list[str], command: str) -> tuple[int, str]:
+        line = " ".join(words)
+        if line in self._instead:
+            self._instead[line]()
+            return 0, ""
+        match words:
+            case ["cd", folder]:
+                os.chdir(folder)
+                return 0, ""
+            case ["export", *settings]:
+                os.environ.update(dict(each.split("=", 1) for each in settings))
+                return 0, ""
+            case ["mahavishnu", *arguments] if "\n" not in command and not {">", "|"} & set(words):
+                return self._mahavishnu([_newest(each) for each in arguments])
+        done = subprocess.run(
+            ["sh", "-c", command if "\n" in command or {">", "|"} & set(words) else shlex.join(words)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def _mahavishnu(self, arguments: list[str]) -> tuple[int, str]:
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        with redirect_stdout(out), redirect_stderr(out):
+            code = run(arguments)
+        out.seek(0)
+        return code, out.read()
+
+    def _check(self, command: str, where: str) -> None:
+        """The commands and options of what is not run exist."""
+        for words in _parts(command):
+            if words[:1] == ["mahavishnu"]:
+                _known(words[1:], f"{where}: {command!r}")
+
+
+def _parts(command: str) -> list[list[str]]:
+    """A line, split where the shell would begin another command."""
+    if "\n" in command:
+        return [[command]]
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=";&")
+    lexer.whitespace_split = True
+    parts: list[list[str]] = [[]]
+    for word in lexer:
+        if word in (";", "&&"):
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
+
+
+def _newest(word: str) -> str:
+    if word not in _NEWEST:
+        return word
+    arguments, key = _NEWEST[word]
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    with redirect_stdout(out):
+        assert run([*arguments, "--json"]) == 0
+    out.seek(0)
+    rows: list[dict[str, Any]] = json.load(out)
+    return str(rows[0][key])
+
+
+def _known(words: list[str], where: str) -> None:
+    command: click.Command = typer.main.get_command(app)
+    options = {option for each in command.params for option in each.opts}
+    for word in words:
+        if isinstance(command, click.Group) and word in command.commands:
+            command = command.commands[word]
+            options |= {option for each in command.params for option in each.opts}
+        elif word.startswith("-") and len(word) > 1:
+            assert word.split("=")[0] in options, f"{where}: there is no option {word}"
+        else:
+            assert not isinstance(command, click.Group) or options, f"{where}: there is no command {word}"

@@ -1,0 +1,67 @@
+"""The commands of README and docs, run as they are written, in order, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mahavishnu.cli import trial_settings
+from tests.integration.conftest import Engines
+from tests.integration.pages import Shell, blocks_of, commands_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory; what a page exports and imports does not outlive it."""
+    before = dict(os.environ)
+    modules = set(sys.modules)
+    for name in [each for each in os.environ if each.startswith("MAHAVISHNU_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name in {"pipelines"} & (set(sys.modules) - modules):
+        del sys.modules[name]
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def with_sandbox(engines: Engines) -> Shell:
+    """`engines up` writes the configuration of the engines that the tests share."""
+    written = Path("mahavishnu-engines/mahavishnu.toml")
+    return Shell({"mahavishnu engines up": lambda: trial_settings.write(written, list(engines.values()))})
+
+
+def test_the_readme_runs_from_top_to_bottom(engines: Engines):
+    with_sandbox(engines).run(ROOT / "README.md")
+
+
+def test_a_command_that_fails_is_told_with_its_place(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n\n```sh\nmahavishnu targets list\nmahavishnu targets show nosuch\n```\n")
+    with pytest.raises(AssertionError, match=r"page\.md:3: 'mahavishnu targets show nosuch' exited with 2, not 0"):
+        Shell().run(page)
+
+
+def test_a_command_that_is_not_run_must_exist(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- not run: it stays -->\n```sh\nmahavishnu schedule serve --nosuch\n```\n")
+    with pytest.raises(AssertionError, match="there is no option --nosuch"):
+        Shell().run(page)
+
+
+def test_a_script_is_split_as_a_shell_would():
+    script = "a \\\n  b\n# nothing\ncat > x <<'END'\none\nEND\nc; d\n"
+    assert list(commands_of(script)) == ["a b", "cat > x <<'END'\none\nEND", "c; d"]
+
+
+def test_no_page_has_commands_that_no_test_would_see():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        languages = {block.language for block in blocks_of(page)}
+        assert languages <= {"sh", "python", "toml", "sql", "json", ""}, page.name
