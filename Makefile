@@ -21,7 +21,7 @@ ARGS ?=
 # the time of the whole suite.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo install test quick matrix soak fuzz lint check bench lock clean
+.PHONY: demo install test quick matrix soak fuzz lint check bench dist lock clean
 
 demo: $(READY)
 	$(BIN)/python docs/examples/demo.py
@@ -70,6 +70,17 @@ bench: $(READY)
 		|| echo "The peers in .venv-peers could not be installed and are not measured; .venv-peers/install.log says why."
 	-@test ! -f .venv-peers/.ready || .venv-peers/bin/python tests/bench/peers.py
 	$(BIN)/python -m tests.bench
+
+# A wheel and an sdist, each installed into a clean environment outside of the checkout, where it must work.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	@for built in dist/*.whl dist/*.tar.gz; do \
+		rm -rf dist/clean && $(PYTHON) -m venv dist/clean \
+		&& $(BIN)/uv pip install --quiet --python dist/clean/bin/python --constraint requirements.lock "$$built" \
+		&& cp tests/running/smoke.py dist/clean/smoke.py \
+		&& (cd dist/clean && bin/python -I smoke.py) || exit 1; \
+	done; rm -rf dist/clean
 
 # The lock names packages and hashes, no registry, so that it works behind any mirror.
 lock: $(READY)
