@@ -285,8 +285,6 @@ class Collector:
         """Write what the store could not take, if it can by now, and what processes left that died before they could.
 
         Whether the store answers, as far as is known here.
-
-        To be called before the dead are looked after: what they had finished is then not given up as lost.
         """
         written = await self._backlog.write_back()
         for each in written:
@@ -303,6 +301,13 @@ class Collector:
             finally:
                 abandoned.close()
         return not self._backlog.down
+
+    async def finish_for(self, process_ids: Sequence[str]) -> bool:
+        """Whether all that these dead processes had finished is in the store: then the rest of it is lost.
+
+        They must be known to be dead before this is asked, for they may have kept something until then.
+        """
+        return await self.catch_up() and not await self._backlog.is_being_adopted(process_ids)
 
     async def close(self) -> None:
         """Try once more to write what waits; what the store does not take now is left to the next that opens it."""

@@ -231,6 +231,10 @@ class UnifiedOrchestrator:
         await run.over.wait()
         return True
 
+    async def reap(self) -> None:
+        """Give up processes that are gone now, and not only when it is the turn of the background work to do so."""
+        await self._upkeep.reap()
+
     async def status(self, execution_id: str) -> Whereabouts:
         """An attempt as it was recorded and as its engine sees it now, whichever process began it."""
         return await self._elsewhere.status(asked.name_of(execution_id))

@@ -68,13 +68,17 @@ class Upkeep:
     async def begin(self) -> int:
         """The first round, which raises its failures; returns how many facts were folded on top of the snapshot."""
         await self._collector.catch_up()
-        await self._store.reap()
+        await self.reap()
         tail = await self._book.load()
         self._evidence.completed(self._evidence_left_out())
         await self._targets.turn()
         await self._money.turn()
         self._supervisor.start()
         return tail
+
+    async def reap(self) -> None:
+        """Give up what is dead, once what it had finished is written."""
+        await self._store.reap(self._collector.finish_for)
 
     async def stop(self) -> None:
         await self._supervisor.stop()
@@ -116,7 +120,7 @@ class Upkeep:
         self._need_the_store()
         if not self._caught_up:
             raise Waits("what dead processes had finished could not be written yet, see catching up")
-        await self._store.reap()
+        await self.reap()
         return ()
 
     async def _check_health(self) -> Sequence[str]:

@@ -9,6 +9,9 @@ from mahavishnu.model import Execution, Process
 from mahavishnu.model.loop import LoopReport
 from mahavishnu.ports.facts import Settlement
 
+Finish = Callable[[Sequence[str]], Awaitable[bool]]
+"""Writes what these processes had finished and could not write; False where that has to be tried again later."""
+
 
 class Presence(Protocol):
     """Which processes are alive, and what the dead ones left running.
@@ -36,10 +39,11 @@ class Presence(Protocol):
         """What `processes` says of this one's background work from the next renewal on; called in any thread."""
         ...
 
-    async def reap(self) -> Sequence[Execution]:
+    async def reap(self, first: Finish | None = None) -> Sequence[Execution]:
         """Give up every process that is gone; returns the executions that are `LOST` by that.
 
         One transaction for each: its running executions end, what it had set aside is given back, its keys are free.
+        `first` is called once it is known which are gone, and before they are given up.
         """
         ...
 

@@ -32,6 +32,7 @@ from mahavishnu.ports import (
     Settlement,
     StoreInfo,
 )
+from mahavishnu.ports.presence import Finish
 from mahavishnu.storage.catalogue import unknown_target
 from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json, target_of
 from mahavishnu.storage.keys import answer
@@ -184,8 +185,11 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
     def process_id(self) -> str:
         return self._process_id
 
-    async def reap(self) -> Sequence[Execution]:
+    async def reap(self, first: Finish | None = None) -> Sequence[Execution]:
         kept = self._ready()
+        gone_ids = sorted({start.process_id for start in kept.starts.values()} - kept.processes)
+        if gone_ids and first is not None and not await first(gone_ids):
+            return []
         now_us = self._clock.now_us()
         gone = [
             lost(announced(kept, start), f"store {start.process_id} in memory", now_us)

@@ -122,6 +122,18 @@ class Spool:
                 return Abandoned(path, file)
         return None
 
+    def is_being_written(self, process_id: str) -> bool:
+        """Whether another process has taken what this dead one left, and is not done with it."""
+        path = self._folder / f"{self._store}-{process_id}.jsonl"
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def _create(self) -> BinaryIO:
         # Tasks and answers stand in it, which are nobody else's business.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

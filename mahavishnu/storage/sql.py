@@ -29,6 +29,7 @@ from mahavishnu.ports import (
     Settlement,
     StoreInfo,
 )
+from mahavishnu.ports.presence import Finish
 from mahavishnu.storage import aggregates, catalogue, jobs, reads, schema
 from mahavishnu.storage.access import Access
 from mahavishnu.storage.address import parse, shown_url
@@ -117,8 +118,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
 
     async def upgrade(self) -> None:
         """Bring the schema to the one that this version needs; the store need not be open."""
-        database = await asyncio.to_thread(self._connect, schema.migrate)
-        database.close()
+        (await asyncio.to_thread(self._connect, schema.migrate)).close()
 
     async def info(self) -> StoreInfo:
         database = self._ready().database
@@ -239,8 +239,11 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
             return ()
         return [LoopReport("writer", failures=writer.failures, last_failure=writer.last_failure)]
 
-    async def reap(self) -> Sequence[Execution]:
-        return await self._give_up(await self._read(partial(left_by_the_gone, census=self._census), within_s=FOREVER))
+    async def reap(self, first: Finish | None = None) -> Sequence[Execution]:
+        left = await self._read(partial(left_by_the_gone, census=self._census), within_s=FOREVER)
+        if left and first is not None and not await first([process.id for process in left]):
+            return []
+        return await self._give_up(left)
 
     async def release(self, process_id: str) -> Sequence[Execution]:
         left = await self._read(partial(left_by, process_id=process_id), within_s=FOREVER)
@@ -342,8 +345,6 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
 
     async def switch_target(self, name: str, enabled: bool) -> None:
         await self._write(partial(catalogue.switch_target, name=name, enabled=enabled))
-
-    # ------------------------------------------------------------------------------------------------------------------
 
     def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]:
         access = self._opened

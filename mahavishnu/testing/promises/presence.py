@@ -45,6 +45,28 @@ async def what_a_process_left_running_is_lost(opener: Opener) -> None:
         assert len(await evidence(one)) == 4
 
 
+async def what_a_process_had_finished_is_written_before_the_rest_is_lost(opener: Opener) -> None:
+    make = samples()
+    decision = make.decision()
+    async with opened(opener) as gone:
+        left, finished = (make.start(decision, gone.process_id) for _ in range(2))
+        await gone.record([decision, left, finished])
+    async with opened(opener) as store:
+
+        async def later(process_ids: Sequence[str]) -> bool:
+            assert list(process_ids) == [gone.process_id]
+            return False
+
+        async def now(process_ids: Sequence[str]) -> bool:
+            assert list(process_ids) == [gone.process_id]
+            await store.record([make.end(finished)])
+            return True
+
+        assert list(await store.reap(later)) == []
+        assert [lost.id for lost in await store.reap(now)] == [left.id]
+        assert await store.execution(finished.id) == make.end(finished)
+
+
 async def what_a_living_process_runs_is_left_alone(opener: Opener) -> None:
     make = samples()
     decision = make.decision()
@@ -58,5 +80,6 @@ async def what_a_living_process_runs_is_left_alone(opener: Opener) -> None:
 
 PROMISES: Sequence[Promise] = (
     what_a_process_left_running_is_lost,
+    what_a_process_had_finished_is_written_before_the_rest_is_lost,
     what_a_living_process_runs_is_left_alone,
 )

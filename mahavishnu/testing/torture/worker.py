@@ -160,7 +160,7 @@ class Worker:
         while not self._stopping:
             try:
                 await asyncio.sleep(REAP_EVERY_S)
-                await self._app.store.reap()
+                await self._app.orchestrator.reap()
             except RepositoryError:
                 continue
             except asyncio.CancelledError:

@@ -315,6 +315,18 @@ async def test_what_a_process_left_is_written_by_the_next_and_what_it_left_runni
         assert other.counted() == 3
 
 
+async def test_what_a_process_finished_is_not_given_up_because_a_third_one_is_about_to_write_it(house):
+    house.store.down = True
+    ended = await house.run()
+    await house.collector.close()
+    async with another(house) as other:
+        taken = other.collector._backlog.spool.abandoned()
+        assert not await other.collector.finish_for([house.make.process_id])
+        taken.close()
+        assert await other.collector.finish_for([house.make.process_id])
+        assert (await other.store.execution(ended.id)).status is Status.SUCCEEDED
+
+
 async def test_what_a_living_process_keeps_is_nobody_elses(house, tmp_path):
     house.store.down = True
     end = await house.run()
