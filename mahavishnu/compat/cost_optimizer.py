@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mahavishnu.compat.asked import task_of
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.jobs import strategies
-from mahavishnu.model import Decision, Task
+from mahavishnu.model import Task
 from mahavishnu.model.objective import Objective, objective_of
 from mahavishnu.planning.constraints import constraints_of
+from mahavishnu.policies.recommendation import Recommended
 from mahavishnu.ports import Clock
 
 if TYPE_CHECKING:
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Optimal:
-    """Whom the engine would send a task to, and why: the decision itself is recorded like any other."""
+    """The best expected target for a task, and why; the alternatives, the best expected first.
+
+    `confidence` is the lower end of the 95 % interval of its success rate. `figures` has every candidate with its
+    expected utility, and with a target that dominates it where there is one.
+    """
 
     adapter: str
     reasoning: str
     confidence: float
     alternatives: Sequence[str]
-    decision: Decision
+    figures: Sequence[Recommended]
 
 
 class CostOptimizer:
@@ -43,15 +48,19 @@ class CostOptimizer:
     async def get_optimal_adapter(
         self, task: Task | str | Mapping[str, Any], constraints: Mapping[str, Any] | None = None
     ) -> Optimal:
-        """Raises NothingEligible, which names for each target what it fails and the least that would have to give way;
+        """A recommendation: the same evidence gives the same answer, no experiment enrols the task, and no decision is
+        recorded. A target that another one dominates in every objective is never it.
+
+        Raises NothingEligible, which names for each target what it fails and the least that would have to give way;
         InvalidTask for a constraint that there is not."""
-        decision = await self._app.orchestrator.route(replace(task_of(task), **constraints_of(constraints or {})))
+        found = await self._app.orchestrator.recommend(replace(task_of(task), **constraints_of(constraints or {})))
+        best, *others = found.ranked
         return Optimal(
-            adapter=decision.selected or "",
-            reasoning=decision.reason,
-            confidence=decision.confidence,
-            alternatives=decision.alternatives,
-            decision=decision,
+            adapter=best.candidate.target.name,
+            reasoning=f"Recommended {best.candidate.target.name}: {found.why}",
+            confidence=best.candidate.estimate.wilson_lo,
+            alternatives=[row.candidate.target.name for row in others],
+            figures=found.ranked,
         )
 
     async def set_strategy(self, task_type: str, strategy: str | Mapping[str, float] | Objective) -> int:

@@ -93,6 +93,13 @@ class Assigner:
         published, ruling = mix.applied_to(snapshot), policy or mix.policy
         return Assigned(task, published, ruling, mix.left_out, plan, code, units, mix.reserve)
 
+    def outside(self, task: Task, snapshot: Snapshot, now_us: int) -> Mapping[str, str]:
+        """The targets that a task in no experiment may not be sent to, each with the reason. Nothing is drawn."""
+        if task.target is not None or not (snapshot.experiments or snapshot.put_aside):
+            return NOBODY
+        plan = self._plan(task.type, snapshot, now_us)
+        return (plan.mixes.get(OUTSIDE) or plan.mix(OUTSIDE)).left_out
+
     def _plan(self, task_type: str, snapshot: Snapshot, now_us: int) -> _Plan:
         if self._snapshot is not snapshot:
             if _said(self._snapshot) != _said(snapshot):

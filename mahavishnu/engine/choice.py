@@ -11,10 +11,12 @@ from typing import overload
 from mahavishnu.engine.admission import Admission, Gates
 from mahavishnu.engine.assignment import Assigned, Assigner
 from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.errors import UnknownName
+from mahavishnu.errors import NothingEligible, UnknownName
 from mahavishnu.model import Candidate, Considered, Decision, Ranked, Ranking, Task
 from mahavishnu.model.experiment import Assignment
+from mahavishnu.policies.recommendation import Recommendation, recommend
 from mahavishnu.ports import Clock, Policy
+from mahavishnu.stats.scoring import Scoring
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,23 @@ class Chooser:
         )
         chain = Chain(ranking, len(admission.candidates), reserve) if ranking else ()
         return Choice(decision, chain, admission.next_at, admission.short)
+
+    def recommend(self, task: Task, scoring: Scoring) -> Recommendation:
+        """The best expected target of those that may run the task now: no draw, no experiment, nothing recorded.
+
+        Raises NothingEligible.
+        """
+        snapshot = self._book.snapshot()
+        left_out = self._assigner.outside(task, snapshot, self._clock.now_us())
+        admission = self._gates.admit(task, self._clock.monotonic_s(), left_out)
+        if not len(admission.candidates):
+            least = admission.relaxation
+            raise NothingEligible(
+                task_type=task.type,
+                why_not=admission.why_not,
+                relaxation=None if least is None else str(least),
+            )
+        return recommend(task, admission.candidates, snapshot, scoring)
 
     def _admit(self, task: Task, assigned: Assigned) -> tuple[Admission, Sequence[Candidate]]:
         """Who may be chosen; and who may run when those have failed, because an experiment has others in his place.

@@ -28,6 +28,7 @@ from mahavishnu.model.aside import rows_of
 from mahavishnu.model.loop import LoopReport, Readiness
 from mahavishnu.model.queued import QueuedTask
 from mahavishnu.model.unreadable import Unreadable
+from mahavishnu.policies.recommendation import Recommendation
 from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.settings import Settings
 from mahavishnu.stats.scoring import Scoring
@@ -62,6 +63,7 @@ class UnifiedOrchestrator:
         self._store = store
         self._clock = clock
         self._settings = settings
+        self._scoring = scoring
         self._book = EvidenceBook(store, scoring)
         self._roster = Roster(settings.targets, adapters, absent, store, clock, settings.breaker)
         self._collector = Collector(store, self._book, clock, settings.store.most_waiting)
@@ -128,6 +130,14 @@ class UnifiedOrchestrator:
         if decision.selected is None:
             raise nothing_eligible(decision)
         return decision
+
+    async def recommend(self, task: Task) -> Recommendation:
+        """The best expected target under the task's constraints: no draw, no experiment, nothing recorded.
+
+        The same evidence gives the same answer. Raises NothingEligible, and InputError for a bad task.
+        """
+        await self._prepare(task, None, None)
+        return self._chooser.recommend(task, self._scoring)
 
     async def execute(self, task: Task, *, policy: str | None = None, seed: int | None = None) -> Report:
         """Decide and run, with retries and fallback. Raises what `Report.error` would hold."""

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidTask, UnknownName
 from mahavishnu.model import NO_EVIDENCE, Scorecard, Task
-from mahavishnu.planning import allocation, constraints, hints, pareto, prices, terms
+from mahavishnu.planning import allocation, constraints, dominance, hints, pareto, prices, terms
 from mahavishnu.planning.constraints import Failing, Relaxation
 from mahavishnu.planning.hints import Figure, Hint
 from mahavishnu.planning.terms import Bound, Capacity, Give, Impossible, Offer, Plan, Problem, Promise, Spending, Worth
+from mahavishnu.stats.evidence import estimate
 from tests.edges import ANY, COUNTS, HISTOGRAMS, HUGE, LARGEST, TINIEST, TINY, Register, is_interval
 
 tried = Register("mahavishnu.planning")
@@ -250,6 +251,15 @@ def test_a_hint_saves_a_number_of_dollars(cards, runs):
             assert math.isfinite(figure.value)
             assert figure.lo <= figure.value <= figure.hi
         assert hint.saved_usd.lo > 0
+
+
+@tried("dominance.dominates")
+@edges
+@given(CARDS)
+def test_no_two_targets_dominate_each_other_and_none_itself(cards):
+    seen = [estimate(one) for one in cards]
+    for one in seen:
+        assert not any(dominance.dominates(one, other) and dominance.dominates(other, one) for other in seen)
 
 
 @tried("pareto.frontier")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.model import NO_EVIDENCE, Candidate, Snapshot, Target, Task
 from mahavishnu.model.objective import Objective
-from mahavishnu.policies import chain, words
+from mahavishnu.policies import chain, recommendation, words
 from mahavishnu.policies.adaptive import Adaptive, from_estimates
 from mahavishnu.policies.preference import Preference
 from mahavishnu.policies.published import Published
@@ -71,6 +71,16 @@ def is_ranking(ranking, count):
 
 def test_every_public_function_and_method_has_a_test_at_the_edge():
     assert (tried.missing(), tried.gone()) == ([], [])
+
+
+@tried("recommendation.recommend", "recommendation.Recommendation.best")
+@edges
+@given(st.lists(ESTIMATES, min_size=1, max_size=4), st.sampled_from((1, FEW)))
+def test_a_recommendation_ranks_whatever_was_estimated(estimates, times):
+    rows = candidates(estimates * times)
+    found = recommendation.recommend(TASK, rows, Snapshot(), Statistical())
+    assert found.best in rows
+    assert len(found.ranked) == len(rows)
 
 
 @tried("chain.following")
