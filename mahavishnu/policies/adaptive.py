@@ -14,7 +14,7 @@ from mahavishnu.model.objective import Objective
 from mahavishnu.policies.chain import following
 from mahavishnu.policies.words import figures, percent, version_of, weighed_by
 from mahavishnu.stats.columns import Candidates, Column, Worth
-from mahavishnu.stats.scoring import Scoring, nearness
+from mahavishnu.stats.scoring import AT_BEST, Scoring, nearness
 from mahavishnu.stats.thompson import Beliefs
 
 CONFIDENCE_KIND = "wilson_lower_95"
@@ -44,11 +44,11 @@ class Adaptive(Scoring):
     makes spending follow a budget (see `planning.prices`).
 
     A new target starts from `prior_successes` and `prior_failures`, which is also what an idle one fades back to: a
-    little hopeful, so that one which has recovered is found. It is taken for fast, cheap and good until it has been
-    seen: as much evidence as the prior weighs moves that half way to what was observed. Against a price it is taken
-    for free until it was billed for the first time; what it costs is never forgotten. A share `exploration` of the
-    choices goes to all candidates alike, so that nobody's chance is ever nothing; what admission keeps out (health,
-    SLA, exclusion) gets no share of it.
+    little hopeful, so that one which has recovered is found. It is taken for as fast as `fast_ms`, free and good until
+    it has been seen: as much evidence as the prior weighs moves that half way to what was observed. Against a price it
+    is taken for free until it was billed for the first time; what it costs is never forgotten. A share `exploration` of
+    the choices goes to all candidates alike, so that no chance is ever nothing; what admission keeps out (health, SLA,
+    exclusion) gets no share of it.
 
     Behind the first choice the chain is not drawn: it follows the order that was published for the task type, and what
     is not in that follows by its expected utility (`policies.chain`). Under a task's own objective all of it does.
@@ -150,7 +150,7 @@ class Adaptive(Scoring):
         worth = self._worth(candidates)
         successes, failures = candidates.successes, candidates.failures
         prior = self.prior_successes + self.prior_failures
-        unseen = prior * (self.speed_weight + self.cost_weight + self.quality_weight)
+        unseen = prior * (self.speed_weight * AT_BEST + self.cost_weight + self.quality_weight)
         if candidates.few:
             alpha = [self.prior_successes + count for count in successes]
             beta = [self.prior_failures + count for count in failures]

@@ -50,7 +50,7 @@ class Statistical(Scoring):
 
     @property
     def version(self) -> str:
-        return version_of(self, code=3)
+        return version_of(self, code=4)
 
     def rank(
         self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, log
+from math import atan, inf, log, pi
 from typing import Self
 
 from mahavishnu.model import Estimate
@@ -15,9 +15,10 @@ class Scoring:
     """score = the sum of weight · share for success, speed, cheapness and quality; nothing is trusted below
     `min_samples`.
 
-    Speed is 1 at `fast_ms` and below, 0 at `slow_ms` and above, and falls with the logarithm of the median latency in
-    between: ten times slower costs the same everywhere on the scale. Cheapness does the same with the mean cost, from
-    `cheap_usd` to `dear_usd`. Success and quality are shares already.
+    Speed is 0.5 where the median latency lies in the middle between `fast_ms` and `slow_ms`, by the logarithm, and
+    falls at every scale: of two targets the faster one has the higher speed, also below `fast_ms` and above `slow_ms`.
+    In between, ten times slower costs about the same everywhere. Cheapness does the same with the mean cost, from
+    `cheap_usd` to `dear_usd`; what is free has all of it. Success and quality are shares already.
     """
 
     success_weight: float = 0.7
@@ -64,7 +65,7 @@ class Scoring:
         return estimate.effective >= self.min_samples
 
     def speed(self, estimate: Estimate) -> float:
-        """0 to 1 by the median latency of the successes; nothing that never succeeded is fast.
+        """Between 0 and 1, by the median latency of the successes; nothing that never succeeded is fast.
 
         >>> from mahavishnu.model import NO_EVIDENCE
         >>> round(Scoring().speed(replace(NO_EVIDENCE, p50_ms=1000.0)), 3)
@@ -75,7 +76,7 @@ class Scoring:
         return nearness(estimate.p50_ms, self.fast_ms, self.slow_ms)
 
     def cheapness(self, estimate: Estimate) -> float:
-        """0 to 1 by the mean cost: 1 for whatever is free, or was never billed yet."""
+        """Up to 1, by the mean cost: 1 for what is free, or was never billed yet."""
         if estimate.mean_cost_micros is None:
             return 1.0
         return nearness(estimate.mean_cost_micros, self.cheap_usd * 1e6, self.dear_usd * 1e6)
@@ -110,13 +111,21 @@ class Scoring:
         return self.success_weight * rate + self.besides(estimate)
 
 
-def nearness(value: float, best: float, worst: float) -> float:
-    """1 at the best and below, 0 at the worst and above, and by the logarithm in between; 0 of what is no number.
+AT_BEST = 0.5 + atan(pi / 2) / pi
+"""The nearness of the best itself."""
 
-    The best is above 0 and the worst above it, less than 1e308 times.
+
+def nearness(value: float, best: float, worst: float) -> float:
+    """Between 1 for nothing and 0 for more than any number, and always less for more; 0 of what is no number.
+
+    The arc tangent of the logarithm, and 0.5 in the middle between the best and the worst. From 0.82 at the best to
+    0.18 at the worst it is almost straight: so many times more costs the same. Beyond them it flattens without an end,
+    slowly enough to tell 3 ms from 60 ms where 100 ms are the best. The best is above 0 and the worst above it, less
+    than 1e308 times.
     """
-    if value <= best:
+    if value <= 0:
         return 1.0
-    if not value < worst:
+    if not value < inf:
         return 0.0
-    return log(worst / value) / log(worst / best)
+    decades = (log(value) - (log(best) + log(worst)) / 2) / (log(worst / best) / 2)
+    return 0.5 - atan(decades * pi / 2) / pi
