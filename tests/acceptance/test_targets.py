@@ -37,6 +37,7 @@ def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
         "health": "healthy",
         "detail": "",
         "breaker": "closed",
+        "put_aside": [],
     }
     assert len(listed["price_version"]) == 12
     assert cli.ok("targets", "show", "shout") == {**listed, "stats": []}
