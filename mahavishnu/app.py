@@ -8,21 +8,22 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.evidence import Stat, stat_of
-from mahavishnu.engine.orchestrator import UnifiedOrchestrator
 from mahavishnu.engine.supervision import said
-from mahavishnu.engine.workflows import WorkflowRunner
 from mahavishnu.errors import Contained, MahavishnuError, Misconfigured, PluginBroken, PluginMissing, UnknownName
-from mahavishnu.jobs.scores import fold, scorecards_of, scoring_of
 from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
 from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.redaction import learn
 from mahavishnu.redaction.logs import guard_logs
 from mahavishnu.settings import EvidenceSettings, Settings, load_settings, secrets_of
 from mahavishnu.storage import open_store
-from mahavishnu.storage.spool import spool_of
+
+if TYPE_CHECKING:
+    from mahavishnu.engine.evidence import Stat
+    from mahavishnu.engine.orchestrator import UnifiedOrchestrator
+    from mahavishnu.engine.workflows import WorkflowRunner
 
 log = logging.getLogger("mahavishnu.engine")
 
@@ -43,6 +44,9 @@ class App:
 
     async def stats_of_last(self, days: int) -> Sequence[Stat]:
         """What is known of the last days, each of which counts in full."""
+        from mahavishnu.engine.evidence import stat_of
+        from mahavishnu.jobs.scores import scorecards_of, scoring_of
+
         window = EvidenceSettings(decay_per_day=1, window_days=days)
         scoring = scoring_of(self.settings)
         cards = await scorecards_of(self.store, self.clock, window)
@@ -78,6 +82,12 @@ async def open_app(
     not to start: its targets stand aside and say why. `clock` is the one clock of everything in the App; without it,
     that is the host's.
     """
+    # The engine is imported here: a command that only reads the store has no need of it.
+    from mahavishnu.engine.orchestrator import UnifiedOrchestrator
+    from mahavishnu.engine.workflows import WorkflowRunner
+    from mahavishnu.jobs.scores import fold, scoring_of
+    from mahavishnu.storage.spool import spool_of
+
     settings = settings or load_settings(None, os.environ, {})
     keep_secrets(settings)
     clock = SystemClock() if clock is None else clock

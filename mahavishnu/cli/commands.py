@@ -6,10 +6,7 @@ from collections.abc import Mapping
 
 from mahavishnu.cli.lazy import Entry
 
-_QUEUE = Entry(
-    "queue:group",
-    "What waits for room, in the order in which it begins; held, canceled or expired entries by --status.",
-)
+_QUEUE = Entry("queue:group", "What waits for room in a budget, in the order in which it will run.")
 _EXPERIMENTS = Entry(
     "experiments:group",
     "Try a change on a share of the tasks: start, status, list, pause, resume, stop, check, report, compare; power and "

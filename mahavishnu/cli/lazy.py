@@ -7,17 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-RICH: Final = "rich"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """A command, or a group of commands, by where its parts stand: "module:name", with modules of this package."""
+    """A command, or a group of commands, by the place of each part: "module:name", in this package."""
 
     place: str
     summary: str
@@ -38,7 +36,7 @@ class LazyGroup(TyperGroup):
     def add_entries(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
         for name, entry in entries.items():
-            self.add_command(TyperCommand(name, help=entry.summary, rich_markup_mode=RICH))
+            self.add_command(TyperCommand(name, help=entry.summary, rich_markup_mode="rich"))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if self._listing or cmd_name not in self._entries:
@@ -67,7 +65,7 @@ def build(entry: Entry) -> Any:
     """The click command of an entry. What its parts import is imported now."""
     part = _load(entry.place)
     if not isinstance(part, typer.Typer):
-        alone = typer.Typer(rich_markup_mode=RICH, add_completion=False)
+        alone = typer.Typer(rich_markup_mode="rich", add_completion=False)
         alone.command()(part)
         return typer.main.get_command(alone)
     for name, place in entry.parts.items():
@@ -75,7 +73,7 @@ def build(entry: Entry) -> Any:
     for place in entry.inlined:
         part.add_typer(_load(place))
     part.info.cls = LazyGroup
-    group = cast("LazyGroup", typer.main.get_group(part))
+    group: Any = typer.main.get_group(part)
     group.add_entries(entry.groups)
     return group
 
