@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 
 BENCHES = (
+    "starting",
     "overhead",
     "recording",
     "decide",
