@@ -83,6 +83,9 @@ Debug = Annotated[
     typer.Option("--debug", callback=_note_debug, rich_help_panel=_PANEL, help="Show the traceback of an error."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="Show every column of the table, with whole ids, however narrow the terminal is.")
+]
 
 
 def with_app(ctx: typer.Context, action: Callable[[App], Awaitable[T]], *, adapters: Sequence[str] = ()) -> T:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
+_COMMAND = re.compile(r'(?:(?<=: )|(?<=[("]))mahavishnu [^;,.()"]*')
+"""A command that a sentence tells to run."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNBOUNDED = 10_000
-"""The width of a table that goes to a file or another program, which nobody wants to be cut."""
 
 
 def moment(at_us: int | None) -> str | None:
@@ -58,8 +63,39 @@ def line(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """A line on stderr, beside what is printed."""
-    _write(sys.stderr, text)
+    """A sentence on stderr, beside what is printed."""
+    for each in wrapped(text, terminal_width(sys.stderr)):
+        _write(sys.stderr, each)
+
+
+def prose(text: str) -> None:
+    """Sentences on stdout, broken between words where a terminal shows them."""
+    for each in wrapped(text, terminal_width()):
+        line(each)
+
+
+def wrapped(text: str, width: int | None) -> list[str]:
+    """The lines of a text. A command in it stays on one line, so that it can be copied.
+
+    >>> wrapped("No order yet; run: mahavishnu routing recalculate", 30)
+    ['No order yet; run:', 'mahavishnu routing recalculate']
+    """
+    if width is None or len(text) <= width:
+        return [text]
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False)
+    return [each.replace("\N{NO-BREAK SPACE}", " ") for each in lines]
+
+
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """How many letters a line of stdout, or of that stream, has; None where nothing bounds it: for files and programs.
+
+    COLUMNS says it for a pipe as well: it is exported only by those who want a width.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
 
 
 def _write(stream: TextIO, text: str, end: str = "\n") -> None:
@@ -68,25 +104,18 @@ def _write(stream: TextIO, text: str, end: str = "\n") -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
-    """A table on stdout, or the sentence that says why there is none. Numbers stand to the right."""
-    if not rows:
-        line(empty)
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """A table on stdout all of whose columns matter, or the sentence that says why there is none."""
+    from mahavishnu.cli.tables import Table
 
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for place, column in enumerate(columns):
-        numeric = all(isinstance(row[place], int | float | None) and not isinstance(row[place], bool) for row in rows)
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(_cell(each)) for each in row))
-    Console(width=None if sys.stdout.isatty() else _UNBOUNDED).print(drawn)
+    Table(tuple(columns)).show(rows, empty=empty)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as it stands in a table.
+
+    >>> [cell(each) for each in (None, True, 0.00001234, 12345.6, {"b", "a"})]
+    ['-', 'yes', '1.234e-05', '12346', 'a, b']
+    """
     match value:
         case None:
             return "-"
@@ -102,9 +131,13 @@ def _cell(value: Any) -> str:
 
 def pairs(rows: Sequence[tuple[str, Any]]) -> None:
     """Names and values, one a line."""
-    width = max(len(name) for name, _ in rows)
+    margin = max(len(name) for name, _ in rows) + 2
+    width = terminal_width()
     for name, value in rows:
-        line(f"{name:<{width}}  {_cell(value)}")
+        first, *more = wrapped(cell(value), None if width is None else max(width - margin, margin))
+        line(f"{name:<{margin}}{first}")
+        for each in more:
+            line(f"{'':<{margin}}{each}")
 
 
 @contextmanager
