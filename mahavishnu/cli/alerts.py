@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
-from mahavishnu.cli.printing import emit, line, moment, note, table
+from mahavishnu.cli.columns import ALERTS
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.printing import emit, line, moment, note
 from mahavishnu.cli.shapes import Shape
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def list_alerts(
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -39,12 +41,13 @@ def list_alerts(
     if as_json:
         emit([_shape(each) for each in found])
         return
-    _table(found, empty="No alert yet." if everything else "No alert is open.")
+    _table(found, empty="No alert yet." if everything else "No alert is open.", wide=wide)
 
 
 @group.command()
 def check(
     ctx: typer.Context,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -75,7 +78,7 @@ def check(
     line(f"{_facts(found.facts)} came since the last check; {len(found.opened)} opened, {len(found.closed)} closed.")
     if found.opened or found.closed:
         line()
-        _table([*found.opened, *(each for each in found.closed if each not in found.opened)], empty="")
+        _table([*found.opened, *(each for each in found.closed if each not in found.opened)], wide=wide)
 
 
 @group.command()
@@ -126,12 +129,12 @@ def _say(alert: Alert, *, as_json: bool) -> None:
         line(f"Alert {alert.id} ({alert.condition}) is {alert.status.value}.")
 
 
-def _table(found: Iterable[Alert], *, empty: str) -> None:
+def _table(found: Iterable[Alert], *, empty: str = "", wide: bool) -> None:
     rows = [
         (moment(each.opened_at_us), each.id, each.status.value, each.severity.value, str(each.condition), each.summary)
         for each in found
     ]
-    table(("opened_at", "alert_id", "status", "severity", "condition", "summary"), rows, empty=empty)
+    ALERTS.show(rows, empty=empty, wide=wide)
 
 
 def _shape(alert: Alert) -> Shape:

@@ -15,9 +15,10 @@ import typer
 
 from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.columns import BATCH
 from mahavishnu.cli.exits import FAILED, QUEUED
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
-from mahavishnu.cli.printing import emit, line, note, table
+from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape, result_shape, usd
 from mahavishnu.errors import TaskQueued
 from mahavishnu.model import Report, Status
@@ -153,7 +154,7 @@ def _show(tally: Tally) -> None:
     rows = [(name, each["succeeded"], each["failed"]) for name, each in shape["targets"].items()]
     if rows:
         line()
-        table(("target", "succeeded", "failed"), rows, empty="")
+        BATCH.show(rows)
 
 
 # -- where results and progress go -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import entry_shape, show_entries
 from mahavishnu.cli.exits import BAD_INPUT
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.errors import UnknownName
 from mahavishnu.model import LedgerEntry, Micros
@@ -55,6 +55,7 @@ def bill(
     file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Many: columns execution_id, amount and maybe note.")
     ] = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -73,7 +74,7 @@ def bill(
         entries = [entry_shape(each) for each in found.entries]
         emit({"bills": found.bills, "entries": entries, "unknown": list(found.unknown)})
     else:
-        _show(found)
+        _show(found, wide=wide)
     if found.unknown:
         error = UnknownName(kind="charged execution", name=found.unknown[0], see="mahavishnu executions")
         if file is None:
@@ -134,7 +135,7 @@ async def _correct(store: Store, bills: Sequence[Bill]) -> Billed:
     return Billed(len(bills), entries, unknown)
 
 
-def _show(found: Billed) -> None:
+def _show(found: Billed, *, wide: bool) -> None:
     more = usd_text(sum(each.micros for each in found.entries))
     as_charged = found.bills - len(found.entries) - len(found.unknown)
     line(
@@ -142,7 +143,7 @@ def _show(found: Billed) -> None:
     )
     if found.entries:
         line()
-        show_entries(found.entries, empty="")
+        show_entries(found.entries, empty="", wide=wide)
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from mahavishnu.cli.amounts import age, usd_or_none, usd_text
-from mahavishnu.cli.printing import line, moment, note, table
+from mahavishnu.cli.columns import ENTRIES
+from mahavishnu.cli.printing import line, moment, note
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model import Balance, Budget, LedgerEntry, OnExhausted, Period
 from mahavishnu.model.unreadable import Unreadable
 
-COLUMNS = (
-    "budget", "covers", "period", "limit_usd", "soft_usd", "spent_usd", "reserved_usd", "room_usd", "turns_at",
-)  # fmt: skip
 STANDING = ("label", "limit_usd", "soft_usd", "spent_usd", "reserved_usd", "room_usd", "began_at", "turns_at")
 
 
@@ -63,16 +60,15 @@ def entry_shape(entry: LedgerEntry) -> Shape:
     }
 
 
-def show_entries(entries: Sequence[LedgerEntry], *, empty: str) -> None:
-    columns = ("at", "kind", "usd", "target", "task_type", "execution_id", "note")
-    table(columns, [[entry_shape(each)[column] for column in columns] for each in entries], empty=empty)
+def show_entries(entries: Sequence[LedgerEntry], *, empty: str, wide: bool) -> None:
+    ENTRIES.show_shapes([entry_shape(each) for each in entries], empty=empty, wide=wide)
 
 
-def row(balance: Balance, now_us: int) -> Sequence[Any]:
+def row(balance: Balance, now_us: int) -> Shape:
     shape = {**budget_shape(balance, now_us), "covers": covers(balance.budget)}
     if balance.budget.unreadable is not None:
         shape |= {"limit_usd": "unreadable", "period": None, "spent_usd": None, "reserved_usd": None}
-    return [shape[column] for column in COLUMNS]
+    return shape
 
 
 def say(balance: Balance, now_us: int) -> None:

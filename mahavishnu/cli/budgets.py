@@ -12,9 +12,10 @@ import typer
 from mahavishnu.cli import amounts, arguments, budget_view
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import budget_shape, entry_shape
+from mahavishnu.cli.columns import BUDGETS
 from mahavishnu.cli.completion import budget_names, target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
-from mahavishnu.cli.printing import emit, line, note, pairs, table
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.printing import emit, line, note, pairs
 from mahavishnu.errors import UnknownName, did_you_mean
 from mahavishnu.model import ANY, Balance, Budget, LedgerEntry, OnExhausted, Period, Target
 from mahavishnu.model.queued import QueueStatus
@@ -108,6 +109,7 @@ def set_budget(
 @group.command("list")
 def list_budgets(
     ctx: typer.Context,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -123,7 +125,7 @@ def list_budgets(
         emit([budget_shape(each, now_us) for each in found])
         return
     rows = [budget_view.row(each, now_us) for each in found]
-    table(budget_view.COLUMNS, rows, empty="No budget yet; make one: mahavishnu budgets set NAME --limit 25")
+    BUDGETS.show_shapes(rows, empty="No budget yet; make one: mahavishnu budgets set NAME --limit 25", wide=wide)
     budget_view.note_unreadable(found)
 
 
@@ -132,6 +134,7 @@ def show(
     ctx: typer.Context,
     name: BudgetName,
     last: Annotated[int, typer.Option(min=0, max=100_000, help="How many of its entries, the newest.")] = 10,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -158,7 +161,7 @@ def show(
     pairs([(each, shape[each]) for each in budget_view.STANDING])
     if last:
         line()
-        budget_view.show_entries(entries, empty="Nothing was written down in this period.")
+        budget_view.show_entries(entries, empty="Nothing was written down in this period.", wide=wide)
 
 
 @group.command()

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.columns import CHECKED_TARGETS, FOUND_TARGETS
 from mahavishnu.cli.completion import target_names
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
 from mahavishnu.cli.mending import mend_of
-from mahavishnu.cli.printing import emit, line, note, table, waiting
+from mahavishnu.cli.printing import emit, line, note, waiting
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.targets import standing_of
 from mahavishnu.errors import AdapterError, MahavishnuError, PluginMissing
@@ -56,6 +57,7 @@ def discover(
     include_broken: Annotated[
         bool, typer.Option("--include-broken", help="Also show what the engine marks as broken on purpose.")
     ] = False,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -80,7 +82,7 @@ def discover(
     if as_json:
         emit(shapes)
     else:
-        _show(shapes)
+        _show(shapes, wide=wide)
     if not any(each.problem is None for each in answers):
         note("No engine could be asked.")
         raise typer.Exit(FAILED)
@@ -220,10 +222,8 @@ def _trouble(adapter: str, problem: str) -> Shape:
     return {"adapter": adapter, "state": "failed", **nothing, "detail": redacted(problem)}
 
 
-def _show(shapes: Sequence[Shape]) -> None:
-    columns = ("adapter", "state", "name", "run", "task_types", "detail")
-    rows = [[shape[column] for column in columns] for shape in shapes]
-    table(columns, rows, empty="There is nothing that is not a target already.")
+def _show(shapes: Sequence[Shape], *, wide: bool) -> None:
+    FOUND_TARGETS.show_shapes(shapes, empty="There is nothing that is not a target already.", wide=wide)
 
 
 # -- check -------------------------------------------------------------------------------------------------------------
@@ -235,6 +235,7 @@ def check(
         list[str] | None,
         typer.Argument(metavar="[NAME]…", help="These targets; otherwise all.", autocompletion=target_names),
     ] = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -258,9 +259,8 @@ def check(
     if as_json:
         emit([_health_shape(each) for each in standings])
     else:
-        columns = ("target", "status", "detail", "mend")
-        rows = [[shape[column] for column in columns] for shape in map(_health_shape, standings)]
-        table(columns, rows, empty="There is no target yet; add one.")
+        shapes = [_health_shape(each) for each in standings]
+        CHECKED_TARGETS.show_shapes(shapes, empty="There is no target yet; add one.", wide=wide)
     if any(not each.health.can_run and (each.enabled or names) for each in standings):
         raise typer.Exit(FAILED)
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from mahavishnu.cli.columns import CHECKS
 from mahavishnu.cli.exits import FAILED, STORE_UNUSABLE
-from mahavishnu.cli.flags import Config, Debug, Flags, Json, StoreUrl, flags_of
+from mahavishnu.cli.flags import Config, Debug, Flags, Json, StoreUrl, Wide, flags_of
 from mahavishnu.cli.mending import mend_of
-from mahavishnu.cli.printing import emit, table, waiting
+from mahavishnu.cli.printing import emit, waiting
 from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
 from mahavishnu.model import HealthStatus, Process
 from mahavishnu.redaction import redacted
@@ -54,6 +55,7 @@ OPTIONAL = {
 
 def doctor(
     ctx: typer.Context,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -69,11 +71,7 @@ def doctor(
     if as_json:
         emit([asdict(row) for row in rows])
     else:
-        table(
-            ("check", "status", "detail", "mend"),
-            [(row.check, row.status, row.detail, row.mend) for row in rows],
-            empty="",
-        )
+        CHECKS.show_shapes([asdict(row) for row in rows], wide=wide)
     raise typer.Exit(code)
 
 

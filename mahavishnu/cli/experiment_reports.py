@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli.arguments import write
+from mahavishnu.cli.columns import EXPERIMENTS
 from mahavishnu.cli.experiment_view import looked_shape, reading_shape, run_shape, show_looked, show_table
 from mahavishnu.cli.experiments import Name, known
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
-from mahavishnu.cli.printing import emit, line, moment, note, table
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.printing import emit, line, moment, note
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.reading import Reading
 
@@ -46,6 +47,7 @@ def status(
 def list_experiments(
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -63,9 +65,8 @@ def list_experiments(
         return
     for row in known.unreadable:
         note(f"{row}.")
-    columns = ("name", "status", "owner", "started_at", "ended_at", "treated", "e-value worse", "e-value better")
     empty = "No experiment yet." if everything else "No experiment is on its way; --all shows those that are over."
-    table(columns, [_row(each) for each in found], empty=empty)
+    EXPERIMENTS.show([_row(each) for each in found], empty=empty, wide=wide)
 
 
 @group.command()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mahavishnu.cli.columns import COMPARISONS, NEEDS
 from mahavishnu.cli.printing import line, moment, table
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model.experiment import Change, Experiment, ExperimentRun
@@ -125,7 +126,7 @@ def show_prospect(found: Prospect) -> None:
         ("watched all the time, in half of the cases", *_need_row(found.watched, found.days(found.watched))),
         ("one look at a planned sample", *_need_row(found.planned, found.days(found.planned))),
     ]
-    table(("how", "treated", "requests", "days"), rows, empty="")
+    NEEDS.show(rows)
     if found.a_day is None:
         line("Nothing was run lately that would say how long that takes.")
     else:
@@ -139,7 +140,7 @@ def show_looked(found: Looked, alpha: float) -> None:
         for name, each in (*findings, ("quality", found.quality))
         if each is not None
     ]
-    table(("measure", "test", "difference", "lo", "hi", "p"), rows, empty="There are too few outcomes to compare.")
+    COMPARISONS.show(rows, empty="There are too few outcomes to compare.")
     line()
     line(
         f"{found.treated:,} treated and {found.controls:,} control outcomes; intervals at {100 * (1 - alpha):g} %. "

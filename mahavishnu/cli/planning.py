@@ -12,10 +12,11 @@ import typer
 
 from mahavishnu.cli import amounts, arguments, frontier_view
 from mahavishnu.cli.arguments import bad, write
+from mahavishnu.cli.columns import FRONTIER, PLAN, STRATEGIES
 from mahavishnu.cli.completion import task_types
 from mahavishnu.cli.demands import read_objective
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
-from mahavishnu.cli.printing import emit, line, note, table
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model import Period
 
@@ -100,7 +101,7 @@ def strategies(
     if as_json:
         emit([{"task_type": kind, "objective": str(each), "weights": dict(each.weights)} for kind, each in found])
         return
-    table(("task_type", "objective"), [(kind, str(each)) for kind, each in found], empty="No strategy was set.")
+    STRATEGIES.show([(kind, str(each)) for kind, each in found], empty="No strategy was set.")
 
 
 @group.command()
@@ -108,6 +109,7 @@ def frontier(
     ctx: typer.Context,
     task_type: Annotated[str, typer.Option("--task-type", "-t", autocompletion=task_types)],
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into this file.")] = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -141,8 +143,7 @@ def frontier(
     if not found:
         line(f'Nothing is known yet of any target for "{task_type}".')
         return
-    columns = ("target", "on it", "probability", "n", "success", "cost_usd", "latency_ms", "quality", "beaten by")
-    table(columns, [frontier_view.row(each) for each in found], empty="")
+    FRONTIER.show([frontier_view.row(each) for each in found], wide=wide)
     line()
     for each in frontier_view.plot(found):
         line(each)
@@ -260,7 +261,7 @@ def _show_plan(found: Planned) -> None:
         for kind, shares in sorted(found.plan.shares.items())
         for target, share in sorted(shares.items(), key=lambda each: -each[1])
     ]
-    table(("task_type", "target", "share", "runs a day"), rows, empty="")
+    PLAN.show(rows)
     line()
     total = sum(volumes.values())
     line(f"{found.plan.successes:.0f} of {total:.0f} tasks a day succeed, at least, for ${found.plan.cost_usd:.2f}.")

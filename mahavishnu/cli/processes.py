@@ -7,17 +7,17 @@ from typing import Annotated
 import typer
 
 from mahavishnu.cli.amounts import usd_text
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
-from mahavishnu.cli.printing import emit, line, moment, table
+from mahavishnu.cli.columns import PROCESSES
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.printing import emit, line, moment
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model import Execution, Process
 from mahavishnu.ports import Store
 
-COLUMNS = ("process", "host", "pid", "lives", "running", "reserved_usd", "started_at", "loops")
-
 
 def processes(
     ctx: typer.Context,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -34,8 +34,8 @@ def processes(
     if as_json:
         emit(shapes)
         return
-    rows = [[*(shape[column] for column in COLUMNS[:-1]), _behind(shape)] for shape in shapes]
-    table(COLUMNS, rows, empty="No process uses this store.")
+    rows = [{**shape, "loops": _behind(shape)} for shape in shapes]
+    PROCESSES.show_shapes(rows, empty="No process uses this store.", wide=wide)
 
 
 def release(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mahavishnu.cli.columns import QUEUE
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app, with_store
-from mahavishnu.cli.printing import emit, emit_line, line, moment, note, table, waiting
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app, with_store
+from mahavishnu.cli.printing import emit, emit_line, line, moment, note, waiting
 from mahavishnu.cli.shapes import Shape, task_shape
 from mahavishnu.errors import UnknownName
 from mahavishnu.model.queued import QueuedTask, QueueStatus
@@ -34,6 +35,7 @@ def queue(
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="With --all: how many, the newest.")] = 100,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -58,9 +60,8 @@ def queue(
     if as_json:
         emit([queued_shape(each) for each in found])
         return
-    columns = ("queued_id", "budget", "task_type", "status", "queued_at", "expires_at", "decision_id", "note")
-    rows = [[queued_shape(each)[column] for column in columns] for each in found]
-    table(columns, rows, empty="Nothing was ever queued." if everything else "Nothing waits.")
+    empty = "Nothing was ever queued." if everything else "Nothing waits."
+    QUEUE.show_shapes([queued_shape(each) for each in found], empty=empty, wide=wide)
 
 
 @group.command()

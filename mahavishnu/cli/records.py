@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from mahavishnu.cli.columns import DECISIONS, EXECUTIONS
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
-from mahavishnu.cli.printing import emit, table
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.printing import emit
 from mahavishnu.cli.shapes import decision_shape, execution_shape
 from mahavishnu.model import Status
 from mahavishnu.ports import ExecutionQuery
@@ -22,6 +23,7 @@ def decisions(
     ctx: typer.Context,
     last: Last = 20,
     task_type: OfType = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -40,7 +42,7 @@ def decisions(
         (each["at"], each["decision_id"], each["task"]["type"], each["selected"], each["probability"], each["reason"])
         for each in shapes
     ]
-    table(("at", "decision_id", "task_type", "selected", "probability", "reason"), rows, empty="No decision yet.")
+    DECISIONS.show(rows, empty="No decision yet.", wide=wide)
 
 
 def executions(
@@ -50,6 +52,7 @@ def executions(
     task_type: OfType = None,
     status: Annotated[Status | None, typer.Option(help="Only those that ended so.")] = None,
     decision: Annotated[str | None, typer.Option(metavar="DECISION_ID", help="Only its attempts.")] = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -64,15 +67,4 @@ def executions(
     if as_json:
         emit(shapes)
         return
-    columns = (
-        "started_at",
-        "execution_id",
-        "task_type",
-        "target",
-        "attempt",
-        "status",
-        "latency_ms",
-        "cost_usd",
-        "error",
-    )
-    table(columns, [[each[column] for column in columns] for each in shapes], empty="No execution yet.")
+    EXECUTIONS.show_shapes(shapes, empty="No execution yet.", wide=wide)

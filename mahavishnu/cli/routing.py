@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.columns import ORDERS, SNAPSHOTS, STATS
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
-from mahavishnu.cli.printing import emit, line, moment, table, waiting
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_app, with_store
+from mahavishnu.cli.printing import emit, line, moment, waiting
 from mahavishnu.cli.shapes import Shape, stat_shape
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def stats(
     window: Annotated[
         str | None, typer.Option(metavar="DAYS", help="The last days only, such as 7d, each counted in full.")
     ] = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -61,11 +63,7 @@ def stats(
     if as_json:
         emit(shapes)
         return
-    columns = (
-        "task_type", "target", "n", "successes", "rate", "wilson_lo", "wilson_hi", "p50_ms", "p95_ms", "p99_ms",
-        "mean_cost_usd", "quality", "score", "trusted",
-    )  # fmt: skip
-    table(columns, [[each[column] for column in columns] for each in shapes], empty="Nothing has been run yet.")
+    STATS.show_shapes(shapes, empty="Nothing has been run yet.", wide=wide)
 
 
 @group.command()
@@ -91,13 +89,14 @@ def orders(
         emit(shapes)
         return
     rows = [(each["task_type"], " → ".join(each["order"]), each["version"]) for each in shapes]
-    table(("task_type", "order", "version"), rows, empty="No order yet; run: mahavishnu routing recalculate")
+    ORDERS.show(rows, empty="No order yet; run: mahavishnu routing recalculate")
 
 
 @group.command()
 def snapshots(
     ctx: typer.Context,
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 20,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -112,7 +111,7 @@ def snapshots(
         emit(shapes)
         return
     rows = [(each["version"], each["kind"], each["published_at"], "; ".join(each["notes"])) for each in shapes]
-    table(("version", "kind", "published_at", "notes"), rows, empty="Nothing was published yet.")
+    SNAPSHOTS.show(rows, empty="Nothing was published yet.", wide=wide)
 
 
 @group.command()

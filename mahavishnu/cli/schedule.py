@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from mahavishnu.cli import scheduling
+from mahavishnu.cli.columns import SCHEDULE
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
 from mahavishnu.cli.foreground import asked_to_stop, running, stay
 from mahavishnu.cli.printing import emit, line, moment, note, table, waiting
 from mahavishnu.cli.shapes import Shape
@@ -136,6 +137,7 @@ def deploy(
 def list_(
     ctx: typer.Context,
     api_url: ApiUrl = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -159,8 +161,7 @@ def list_(
     if as_json:
         emit(shapes)
     else:
-        columns = ("job", "cron", "deployment", "active", "next", "last_succeeded")
-        table(columns, [_row(each) for each in shapes], empty="There is no job.")
+        SCHEDULE.show([_row(each) for each in shapes], empty="There is no job.", wide=wide)
     idle = [job for job in JOBS if not any(each["next"] for each in shapes if each["job"] == job)]
     if idle:
         note(_warning(scheduler, idle))

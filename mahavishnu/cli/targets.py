@@ -8,9 +8,10 @@ import typer
 
 from mahavishnu.cli.arguments import json_object
 from mahavishnu.cli.arguments import pairs as pairs_of
+from mahavishnu.cli.columns import TARGET_STATS, TARGETS
 from mahavishnu.cli.completion import target_names
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
-from mahavishnu.cli.printing import emit, line, pairs, table, waiting
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
+from mahavishnu.cli.printing import emit, line, pairs, waiting
 from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
 from mahavishnu.errors import InvalidTarget, UnknownName
 from mahavishnu.model import Target
@@ -129,6 +130,7 @@ def standing_of(app: App, name: str) -> Standing:
 @group.command("list")
 def list_all(
     ctx: typer.Context,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -149,8 +151,7 @@ def list_all(
     if as_json:
         emit(shapes)
         return
-    columns = ("name", "adapter", "run", "task_types", "enabled", "health", "source", "detail")
-    table(columns, [[each[column] for column in columns] for each in shapes], empty="There is no target yet; add one.")
+    TARGETS.show_shapes(shapes, empty="There is no target yet; add one.", wide=wide)
 
 
 def _unreadable_shape(row: Unreadable) -> Shape:
@@ -170,6 +171,7 @@ def _unreadable_shape(row: Unreadable) -> Shape:
 def show(
     ctx: typer.Context,
     name: Name,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -194,9 +196,7 @@ def show(
     # The sentences of what is put aside are in the detail already.
     pairs([(key, value) for key, value in shape.items() if key not in ("stats", "put_aside")])
     line()
-    columns = ("task_type", "n", "rate", "p50_ms", "p95_ms", "mean_cost_usd", "score")
-    rows = [[stat[column] for column in columns] for stat in shape["stats"]]
-    table(columns, rows, empty="It has not been run yet.")
+    TARGET_STATS.show_shapes(shape["stats"], empty="It has not been run yet.", wide=wide)
 
 
 @group.command()

@@ -9,10 +9,11 @@ import typer
 
 from mahavishnu.cli import arguments
 from mahavishnu.cli.amounts import usd_text
+from mahavishnu.cli.columns import CANDIDATES
 from mahavishnu.cli.completion import target_names, task_types
 from mahavishnu.cli.demands import Deadline, Demands, ForObjective, MaxCost, MaxLatency, MinQuality, MinSuccessRate
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
-from mahavishnu.cli.printing import emit, emit_line, line, note, piece, table, waiting
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
+from mahavishnu.cli.printing import emit, emit_line, line, note, piece, prose, waiting
 from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape
 from mahavishnu.errors import NothingEligible
 from mahavishnu.model import Decision, Report, Task
@@ -58,6 +59,7 @@ def route(
     idempotency_key: Key = None,
     once: Once = False,
     tag: Tag = None,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -91,19 +93,19 @@ def route(
     if nothing is not None:
         raise nothing
     if decision is not None and not as_json:
-        _show_decision(decision)
+        _show_decision(decision, wide=wide)
 
 
-def _show_decision(decision: Decision) -> None:
-    line(decision.reason)
+def _show_decision(decision: Decision, *, wide: bool) -> None:
+    prose(decision.reason)
     line()
     rows = [
         (each.target, each.probability if each.eligible else None, each.score, each.why_not or each.note)
         for each in decision.considered
     ]
-    table(("target", "probability", "score", "remark"), rows, empty="")
+    CANDIDATES.show(rows, wide=wide)
     line()
-    line(f"Decision {decision.id} by {decision.policy}, seed {decision.seed}.")
+    prose(f"Decision {decision.id} by {decision.policy}, seed {decision.seed}.")
 
 
 def execute(

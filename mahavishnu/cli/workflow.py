@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli import arguments, workflow_view
+from mahavishnu.cli.columns import WORKFLOWS
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
-from mahavishnu.cli.printing import emit, line, note, table
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_app, with_store
+from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
 from mahavishnu.errors import SettingsError
 from mahavishnu.model.workflow import Workflow
@@ -120,6 +121,7 @@ def resume(
 def status(
     ctx: typer.Context,
     run_id: RunId,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -133,13 +135,14 @@ def status(
     if as_json:
         emit(workflow_view.report_shape(report))
     else:
-        workflow_view.show(report)
+        workflow_view.show(report, wide=wide)
 
 
 @group.command(name="list")
 def list_(
     ctx: typer.Context,
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -153,8 +156,7 @@ def list_(
     if as_json:
         emit(shapes)
         return
-    columns = ("started_at", "run_id", "workflow", "place", "status", "steps", "reason")
-    table(columns, [[each[column] for column in columns] for each in shapes], empty="No workflow was run yet.")
+    WORKFLOWS.show_shapes(shapes, empty="No workflow was run yet.", wide=wide)
 
 
 @group.command()

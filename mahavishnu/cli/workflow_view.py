@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mahavishnu.cli.printing import line, moment, note, on_one_line, table
+from mahavishnu.cli.columns import STEPS
+from mahavishnu.cli.printing import line, moment, note, on_one_line, prose
 from mahavishnu.cli.shapes import Shape, usd
 from mahavishnu.model.workflow import Step, Workflow
 from mahavishnu.model.workflow_run import StepReport, StepStatus, WorkflowReport, WorkflowRun
@@ -69,14 +70,12 @@ def _step_shape(report: StepReport) -> Shape:
     }
 
 
-def show(report: WorkflowReport, last: Sequence[str] = ()) -> None:
+def show(report: WorkflowReport, last: Sequence[str] = (), *, wide: bool = False) -> None:
     """A table of the steps, and the values of those that nothing else needs."""
-    columns = ("step", "status", "target", "attempts", "latency_ms", "cost_usd", "reason")
-    shapes = [_step_shape(each) for each in report.steps]
-    table(columns, [[each[column] for column in columns] for each in shapes], empty="")
+    STEPS.show_shapes([_step_shape(each) for each in report.steps], wide=wide)
     line()
     why = f": {on_one_line(report.reason)}" if report.reason else ""
-    line(f"Run {report.run_id} of {report.workflow} {_ended(report)}{why}, ${usd(report.cost_micros):g}.")
+    prose(f"Run {report.run_id} of {report.workflow} {_ended(report)}{why}, ${usd(report.cost_micros):g}.")
     for each in report.steps:
         if each.step in last and each.value is not None:
             line()
