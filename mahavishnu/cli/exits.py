@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
+from typing import Any
 
 import typer
 
-from mahavishnu.cli.printing import on_one_line
+from mahavishnu.cli.flags import Flags
+from mahavishnu.cli.printing import note, on_one_line
 from mahavishnu.errors import (
     BudgetExhausted,
     InputError,
@@ -50,11 +53,44 @@ def exit_code(error: MahavishnuError) -> int:
             return FAILED
 
 
-def say(error: BaseException, sentence: str, *, debug: bool) -> None:
-    """One sentence on stderr; the traceback before it only where it was asked for. Neither holds a secret."""
-    if debug:
+def say(error: BaseException, sentence: str, flags: Flags) -> None:
+    """One sentence on stderr, or one JSON object for programs; the traceback before it only where it was asked for.
+
+    None of them holds a secret.
+    """
+    if flags.debug:
         sys.stderr.write(redacted("".join(traceback.format_exception(error))))
-    sys.stderr.write(on_one_line(redacted(sentence)) + "\n")
+    said = on_one_line(redacted(sentence))
+    if flags.as_json:
+        sys.stderr.write(json.dumps({"error": error_shape(error, said)}) + "\n")
+    else:
+        note(said)
+
+
+def error_shape(error: BaseException, sentence: str) -> dict[str, Any]:
+    """An error as programs read it: its stable code, the sentence for people, what to do about it, and its ids."""
+    match error:
+        case MahavishnuError():
+            ids = {name: value for name, value in vars(error).items() if name != "problem" and _is_plain(value)}
+            mend = getattr(error, "mend", _after_the_semicolon(sentence))
+            return {**ids, "code": error.code, "message": sentence, "mend": mend and redacted(mend)}
+        case _ if isinstance(error, UsageError):
+            code = "usage"
+        case KeyboardInterrupt() | typer.Abort():
+            code = "stopped"
+        case _:
+            code = "bug"
+    return {"code": code, "message": sentence, "mend": _after_the_semicolon(sentence)}
+
+
+def _after_the_semicolon(sentence: str) -> str | None:
+    """What to do: a sentence of ours says what is wrong, and after a semicolon what to do about it."""
+    _, semicolon, mend = sentence.rpartition("; ")
+    return mend.rstrip(".") if semicolon else None
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | None) and redacted(str(value)) == str(value)
 
 
 def usage(error: typer.BadParameter) -> str:

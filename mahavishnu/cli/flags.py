@@ -25,6 +25,8 @@ class Flags:
     config: Path | None = None
     store: str | None = None
     debug: bool = False
+    as_json: bool = False
+    """Whether errors are told as JSON. Known before the line is read, so that what is wrong with the line is, too."""
 
     def settings(self) -> Settings:
         """Raises SettingsError. What is secret in them is hidden from now on in all that is printed."""

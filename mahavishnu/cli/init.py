@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from mahavishnu.cli.flags import Config, Debug, StoreUrl, flags_of
-from mahavishnu.cli.printing import line
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of
+from mahavishnu.cli.printing import emit, line
 from mahavishnu.errors import SettingsError
 
 WRITTEN = Path("config/mahavishnu.toml")
@@ -19,7 +19,13 @@ def template() -> str:
     return files("mahavishnu.cli").joinpath("template.toml").read_text(encoding="utf-8")
 
 
-def init(ctx: typer.Context, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False) -> None:
+def init(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
     """Write a commented configuration file: config/mahavishnu.toml, or the one that --config names.
 
     Example: mahavishnu init --config settings/router.toml
@@ -35,4 +41,7 @@ def init(ctx: typer.Context, _config: Config = None, _store: StoreUrl = None, _d
     except OSError as error:
         problem = f"cannot be written ({error.strerror}); name another file with --config"
         raise SettingsError(where=str(path), problem=problem) from None
-    line(f"Wrote {path}.")
+    if as_json:
+        emit({"file": str(path)})
+    else:
+        line(f"Wrote {path}.")

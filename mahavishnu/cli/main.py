@@ -6,7 +6,8 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
+from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
@@ -61,27 +62,29 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; returns its exit code and raises nothing."""
-    flags = Flags(debug=os.environ.get("MAHAVISHNU_DEBUG", "").lower() in ("1", "true", "yes", "on"))
+    options = list(takewhile(lambda each: each != "--", arguments))
+    debug = os.environ.get("MAHAVISHNU_DEBUG", "").lower() in ("1", "true", "yes", "on")
+    flags = Flags(debug=debug, as_json="--json" in options)
     try:
         _invoke(list(arguments), flags)
         sys.stdout.flush()
     except typer.Exit as asked:
         return asked.exit_code
     except exits.UsageError as error:
-        exits.say(error, exits.usage(error), debug=flags.debug)
+        exits.say(error, exits.usage(error), flags)
         return exits.BAD_INPUT
     except MahavishnuError as error:
-        exits.say(error, str(error), debug=flags.debug)
+        exits.say(error, str(error), flags)
         return exits.exit_code(error)
     except (KeyboardInterrupt, typer.Abort) as error:
-        exits.say(error, "Stopped.", debug=flags.debug)
+        exits.say(error, "Stopped.", flags)
         return exits.STOPPED
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain once more when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is told in one sentence, too
-        exits.say(error, exits.bug(error), debug=flags.debug)
+        exits.say(error, exits.bug(error), flags)
         return exits.BUG
     return exits.DONE
 

@@ -17,7 +17,7 @@ from mahavishnu.errors import UnknownName
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.ports import Store
+    from mahavishnu.ports import Store, StoreInfo
 
 group = typer.Typer(
     help="What is kept, and where: info, get, verify, backup, restore, processes.", rich_markup_mode="rich"
@@ -41,7 +41,13 @@ FORMS = (
 
 
 @group.command()
-def upgrade(ctx: typer.Context, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False) -> None:
+def upgrade(
+    ctx: typer.Context,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
+) -> None:
     """Bring the schema of the store up to this version; a store that is not there yet is set up.
 
     Example: mahavishnu store upgrade --store postgresql://user@host/database
@@ -52,17 +58,20 @@ def upgrade(ctx: typer.Context, _config: Config = None, _store: StoreUrl = None,
 
     store = make_store(flags_of(ctx).settings())
 
-    async def act() -> str:
+    async def act() -> StoreInfo:
         try:
             await store.upgrade()
             await store.open()
-            return (await store.info()).schema
+            return await store.info()
         finally:
             await store.close()
 
     with waiting("Upgrading the store …"):
-        schema = asyncio.run(act())
-    line(f"The store has schema {schema}, which is what this version needs.")
+        info = asyncio.run(act())
+    if as_json:
+        emit({"url": info.url, "schema": info.schema})
+    else:
+        line(f"The store has schema {info.schema}, which is what this version needs.")
 
 
 @group.command()

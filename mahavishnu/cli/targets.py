@@ -201,35 +201,59 @@ def show(
 
 @group.command()
 def enable(
-    ctx: typer.Context, name: Name, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
 ) -> None:
     """Let a target be chosen again.
 
     Example: mahavishnu targets enable shout
     """
     with_app(ctx, lambda app: app.orchestrator.switch_target(name, enabled=True))
-    line(f"Enabled {name}.")
+    if as_json:
+        emit({"target": name, "enabled": True})
+    else:
+        line(f"Enabled {name}.")
 
 
 @group.command()
 def disable(
-    ctx: typer.Context, name: Name, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
 ) -> None:
     """Never choose a target, until it is enabled again.
 
     Example: mahavishnu targets disable shout
     """
     with_app(ctx, lambda app: app.orchestrator.switch_target(name, enabled=False))
-    line(f"Disabled {name}.")
+    if as_json:
+        emit({"target": name, "enabled": False})
+    else:
+        line(f"Disabled {name}.")
 
 
 @group.command()
 def remove(
-    ctx: typer.Context, name: Name, _config: Config = None, _store: StoreUrl = None, _debug: Debug = False
+    ctx: typer.Context,
+    name: Name,
+    as_json: Json = False,
+    _config: Config = None,
+    _store: StoreUrl = None,
+    _debug: Debug = False,
 ) -> None:
     """Take a target out of the store; its history stays.
 
     Example: mahavishnu targets remove shout
     """
     with_app(ctx, lambda app: app.orchestrator.remove_target(name))
-    line(f"Removed {name}.")
+    if as_json:
+        emit({"target": name, "removed": True})
+    else:
+        line(f"Removed {name}.")

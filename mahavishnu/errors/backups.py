@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mahavishnu.errors.inputs import InputError
+from mahavishnu.errors.root import stopped
 from mahavishnu.errors.store import RepositoryError
 
 
@@ -18,7 +19,7 @@ class BackupRefused(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f"No backup is written to {self.file}: {self.problem}."
+        return stopped(f"No backup is written to {self.file}: {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -28,7 +29,7 @@ class BackupFailed(RepositoryError):
     problem: str
 
     def __str__(self) -> str:
-        return f"The backup {self.file} could not be written: {self.problem}."
+        return stopped(f"The backup {self.file} could not be written: {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -40,7 +41,7 @@ class BackupUnusable(RepositoryError):
     problem: str
 
     def __str__(self) -> str:
-        return f"The backup {self.file} cannot be restored: {self.problem}."
+        return stopped(f"The backup {self.file} cannot be restored: {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -52,7 +53,7 @@ class RestoreRefused(RepositoryError):
     problem: str
 
     def __str__(self) -> str:
-        return f"Nothing is restored into {self.url}: {self.problem}."
+        return stopped(f"Nothing is restored into {self.url}: {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -62,4 +63,4 @@ class RestoreFailed(RepositoryError):
     problem: str
 
     def __str__(self) -> str:
-        return f"The store {self.url} could not be restored: {self.problem}."
+        return stopped(f"The store {self.url} could not be restored: {self.problem}")

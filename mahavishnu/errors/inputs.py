@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mahavishnu.errors.root import MahavishnuError, did_you_mean
+from mahavishnu.errors.root import MahavishnuError, did_you_mean, stopped
 from mahavishnu.redaction import redacted
 
 
@@ -22,7 +22,7 @@ class InvalidTask(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f"The task's {self.field} {self.problem}."
+        return stopped(f"The task's {self.field} {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -33,7 +33,7 @@ class InvalidTarget(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f'Target "{self.target}": {self.field} {self.problem}.'
+        return stopped(f'Target "{self.target}": {self.field} {self.problem}')
 
 
 @dataclass(eq=False, kw_only=True)
@@ -43,7 +43,7 @@ class InvalidCostModel(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f"The cost model's {self.field} {self.problem}."
+        return stopped(f"The cost model's {self.field} {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -52,7 +52,7 @@ class InvalidOutcome(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f"The outcome {self.problem}."
+        return stopped(f"The outcome {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -120,8 +120,7 @@ class SettingsError(InputError):
         self.problem = redacted(self.problem)
 
     def __str__(self) -> str:
-        end = "" if self.problem.endswith(("?", ".")) else "."
-        return f"{self.where}: {self.problem}{end}"
+        return stopped(f"{self.where}: {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -165,7 +164,7 @@ class InvalidBudget(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f'Budget "{self.budget}": {self.problem}.'
+        return stopped(f'Budget "{self.budget}": {self.problem}')
 
 
 @dataclass(eq=False, kw_only=True)
@@ -177,7 +176,8 @@ class InvalidExperiment(InputError):
     problem: str
 
     def __str__(self) -> str:
-        return f'Experiment "{self.experiment}": {self.problem}.' if self.experiment else f"Experiment: {self.problem}."
+        named = f'Experiment "{self.experiment}"' if self.experiment else "Experiment"
+        return stopped(f"{named}: {self.problem}")
 
 
 @dataclass(eq=False, kw_only=True)

@@ -26,3 +26,12 @@ class MahavishnuError(Exception):
 def did_you_mean(nearest: str | None) -> str:
     """The half sentence that offers the nearest known name, or nothing."""
     return f'; did you mean "{nearest}"?' if nearest else ""
+
+
+def stopped(sentence: str) -> str:
+    """A sentence with one stop at its end, also where its last part brings one.
+
+    >>> stopped("It failed: timed out."), stopped("It failed"), stopped('There is no "b"; did you mean "a"?')
+    ('It failed: timed out.', 'It failed.', 'There is no "b"; did you mean "a"?')
+    """
+    return sentence if sentence.endswith((".", "?", "!", "…")) else f"{sentence}."

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mahavishnu.errors.root import MahavishnuError
+from mahavishnu.errors.root import MahavishnuError, stopped
 
 
 class WorkflowError(MahavishnuError):
@@ -29,8 +29,12 @@ class NothingEligible(WorkflowError):
     def __str__(self) -> str:
         waited = f" (waited {self.waited_ms / 1000:.1f} s for one to recover)" if self.waited_ms >= 100 else ""
         each = "; ".join(f"{target}: {why}" for target, why in self.why_not.items())
-        mend = f". {self.relaxation}" if self.relaxation else ""
-        return f'No target may run "{self.task_type}" now{waited}: {each or "no target is configured"}{mend}.'
+        said = f'No target may run "{self.task_type}" now{waited}: {each or "no target is configured"}'
+        return stopped(said if self.mend is None else f"{stopped(said)} {self.mend}")
+
+    @property
+    def mend(self) -> str | None:
+        return self.relaxation
 
 
 @dataclass(eq=False, kw_only=True)
@@ -44,7 +48,11 @@ class TaskFailed(WorkflowError):
 
     def __str__(self) -> str:
         each = "; ".join(self.attempts) or "no attempt could be started"
-        return f"The task failed, {self.stopped}: {each} (mahavishnu executions --decision {self.decision_id})."
+        return f"The task failed, {self.stopped}: {each.rstrip('.')} ({self.mend})."
+
+    @property
+    def mend(self) -> str:
+        return f"mahavishnu executions --decision {self.decision_id}"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -69,7 +77,11 @@ class BudgetExhausted(WorkflowError):
     def __str__(self) -> str:
         turns = f"its period turns at {self.until}, or" if self.until else "to go on,"
         each = "; ".join(self.why_not)
-        return f'Budget "{self.budget}" has no room: {each}; {turns} raise it: mahavishnu budgets set {self.budget}.'
+        return f'Budget "{self.budget}" has no room: {each}; {turns} raise it: {self.mend}.'
+
+    @property
+    def mend(self) -> str:
+        return f"mahavishnu budgets set {self.budget}"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -88,5 +100,9 @@ class TaskQueued(WorkflowError):
         each = "; ".join(self.why_not)
         return (
             f'Budget "{self.budget}" has no room ({each}); the task waits as {self.queued_id} '
-            f"until it is raised{turns} (mahavishnu budgets queue)."
+            f"until it is raised{turns} ({self.mend})."
         )
+
+    @property
+    def mend(self) -> str:
+        return "mahavishnu budgets queue"

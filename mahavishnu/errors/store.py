@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mahavishnu.errors.root import MahavishnuError
+from mahavishnu.errors.root import MahavishnuError, stopped
 from mahavishnu.redaction import redacted, shown_url
 
 
@@ -25,7 +25,7 @@ class StoreUnavailable(RepositoryError):
         self.url, self.problem = shown_url(self.url), redacted(self.problem)
 
     def __str__(self) -> str:
-        return f"The {self._store} cannot be used: {self.problem}."
+        return stopped(f"The {self._store} cannot be used: {self.problem}")
 
     @property
     def _store(self) -> str:

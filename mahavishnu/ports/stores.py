@@ -333,7 +333,7 @@ class StoreInfo:
 
     url: str
     schema: str
-    detail: Mapping[str, str]
+    detail: Mapping[str, str | int]
     rows: Mapping[str, int]
 
 

@@ -74,19 +74,19 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
-    def describe(self, connection: Connection) -> dict[str, str]:
+    def describe(self, connection: Connection) -> dict[str, str | int]:
         """What people want to know about a database that misbehaves."""
         if not self.address.is_sqlite:
             version = connection.exec_driver_sql("SHOW server_version").scalar_one()
             size = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
             durable = connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
-            return {"server": f"PostgreSQL {version}", "size_bytes": str(size), "synchronous_commit": str(durable)}
+            return {"server": f"PostgreSQL {version}", "size_bytes": int(size), "synchronous_commit": str(durable)}
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
         return {
             "library": f"SQLite {version}",
             "file": str(self.address.path.resolve()),
-            "size_bytes": str(self.address.path.stat().st_size),
+            "size_bytes": self.address.path.stat().st_size,
             "journal_mode": str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()),
             "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}.get(level, str(level)),
         }

@@ -129,7 +129,7 @@ class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
             self._lake().detail(),
             self._read(reads.row_counts, within_s=FOREVER),
         )
-        detail = {**detail, "cursor_lag": str(lag), **lake}
+        detail = {**detail, "cursor_lag": lag, **lake}
         return StoreInfo(url=database.address.shown, schema=revision, detail=detail, rows=rows)
 
     # -- facts ---------------------------------------------------------------------------------------------------------

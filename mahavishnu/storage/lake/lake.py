@@ -126,13 +126,13 @@ class Lake:
             return cursor, days.dailies()
         raise self._trouble(why)
 
-    async def detail(self) -> dict[str, str]:
+    async def detail(self) -> dict[str, str | int]:
         """For people to read."""
         parts = await self._access.read(all_parts)
         size = await self._run(self._folder.size_bytes)
         days = [part.day for part in parts if part.raw]
-        detail = {"lake": str(self._folder.root), "lake_parts": str(len(parts)), "lake_bytes": str(size)}
-        return {**detail, "lake_days": str(len(set(days)))}
+        detail: dict[str, str | int] = {"lake": str(self._folder.root), "lake_parts": len(parts), "lake_bytes": size}
+        return {**detail, "lake_days": len(set(days))}
 
     # -- tidying up ----------------------------------------------------------------------------------------------------
 
