@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.supervision import said
-from mahavishnu.errors import Contained, MahavishnuError, Misconfigured, PluginBroken, PluginMissing, UnknownName
+from mahavishnu.errors import (
+    Contained,
+    InputError,
+    MahavishnuError,
+    Misconfigured,
+    PluginBroken,
+    PluginMissing,
+    UnknownName,
+)
 from mahavishnu.plugins import available_policies, load_adapter, load_policy, make
 from mahavishnu.ports import Adapter, Clock, Policy, Store
 from mahavishnu.redaction import learn
@@ -100,8 +108,10 @@ async def open_app(
         loaded, absent = _load_adapters(settings, sorted(wanted))
         for name, adapter in loaded.items():
             stack.push_async_callback(_closed, name, adapter)
-        policies = _load_policies(settings)
-        orchestrator = UnifiedOrchestrator(store, loaded, absent, policies, scoring_of(settings), clock, settings)
+        policies, broken = _load_policies(settings)
+        orchestrator = UnifiedOrchestrator(
+            store, loaded, absent, policies, scoring_of(settings), clock, settings, broken
+        )
         orchestrator.collector.spool_into(spool_of(settings.store.url, store.process_id, settings.store.spool))
         await stack.enter_async_context(orchestrator)
         if orchestrator.tail >= LONG_TAIL:
@@ -140,9 +150,29 @@ async def _closed(name: str, adapter: Adapter) -> None:
     log.error("adapter %s could not be closed: %s", name, said(crash.failure))
 
 
-def _load_policies(settings: Settings) -> dict[str, Policy]:
-    """Every policy that is installed; the one that the settings name must be among them."""
+def _load_policies(settings: Settings) -> tuple[dict[str, Policy], dict[str, InputError]]:
+    """Every policy that is installed, and why the others cannot be used.
+
+    One that cannot be used stops only what asks for it. The settings ask for their default policy, and for those that
+    they have a table for.
+    """
     policies: dict[str, Policy] = {}
-    for name in {*available_policies(), *settings.policies, settings.routing.policy}:
-        policies[name] = make(load_policy(name), settings.policies.get(name, {}), where=f"[policies.{name}]")
-    return policies
+    broken: dict[str, InputError] = {}
+    asked_for = {*settings.policies, settings.routing.policy}
+    for name in sorted({*available_policies(), *asked_for}):
+        crash = Contained()
+        with crash:
+            policy = make(load_policy(name), settings.policies.get(name, {}), where=f"[policies.{name}]")
+            if not (policy.name and policy.version):
+                raise ValueError("it has no name or no version")
+            policies[name] = policy
+            continue
+        if isinstance(crash.failure, KeyboardInterrupt | asyncio.CancelledError):
+            raise crash.failure
+        if isinstance(crash.failure, InputError):
+            broken[name] = crash.failure
+        else:
+            broken[name] = PluginBroken(plugin=name, problem=said(crash.failure))
+        if name in asked_for:
+            raise broken[name] from crash.failure
+    return policies, broken

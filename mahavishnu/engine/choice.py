@@ -11,8 +11,9 @@ from typing import overload
 from mahavishnu.engine.admission import Admission, Gates
 from mahavishnu.engine.assignment import Assigned, Assigner
 from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.errors import NothingEligible, UnknownName
-from mahavishnu.model import Candidate, Considered, Decision, Ranked, Ranking, Task
+from mahavishnu.engine.supervision import said
+from mahavishnu.errors import InputError, NothingEligible, PolicyFailed, UnknownName
+from mahavishnu.model import Candidate, Considered, Decision, Ranked, Ranking, Snapshot, Task
 from mahavishnu.model.experiment import Assignment
 from mahavishnu.policies.recommendation import Recommendation, recommend
 from mahavishnu.ports import Clock, Policy
@@ -44,11 +45,13 @@ class Chooser:
         default_policy: str,
         clock: Clock,
         process_id: str,
+        broken: Mapping[str, InputError] | None = None,
     ) -> None:
         self._gates = gates
         self._book = book
         self._assigner = assigner
         self._policies = policies
+        self._broken = broken or {}
         self._versions = {name: policy.version for name, policy in policies.items()}
         self._default_policy = default_policy
         self._clock = clock
@@ -56,6 +59,9 @@ class Chooser:
         self._seeds = Random()
 
     def check_policy(self, name: str | None) -> None:
+        """Raises UnknownName, or why a policy that is installed cannot be used."""
+        if name in self._broken:
+            raise self._broken[name]
         if name is not None and name not in self._policies:
             raise UnknownName(kind="policy", name=name, see="mahavishnu doctor")
 
@@ -70,7 +76,7 @@ class Chooser:
         seed = self._seeds.getrandbits(63) if seed is None else seed
         ranking = None
         if len(admission.candidates):
-            ranking = ruling.rank(task, admission.candidates, snapshot, now_us, Random(seed))
+            ranking = _ranked(ruling, task, admission.candidates, snapshot, now_us, Random(seed))
         decision = Decision.deferred(
             _Record(task, ranking, admission, assigned),
             id=decision_id,
@@ -122,6 +128,19 @@ class Chooser:
         if not len(admission.candidates):
             return with_reserve, ()
         return admission, [each for each in with_reserve.candidates if each.target.name in assigned.reserve]
+
+
+def _ranked(
+    policy: Policy, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
+) -> Ranking:
+    """What the policy says. Raises PolicyFailed: a policy of another package is blamed by its name, not the engine."""
+    try:
+        ranking: object = policy.rank(task, candidates, snapshot, now_us, rng)
+    except Exception as failure:
+        raise PolicyFailed(policy=policy.name, problem=said(failure)) from failure
+    if not isinstance(ranking, Ranking):
+        raise PolicyFailed(policy=policy.name, problem=f"it returned {type(ranking).__name__} and not a Ranking")
+    return ranking
 
 
 class Chain(Sequence[Ranked]):

@@ -59,6 +59,7 @@ class UnifiedOrchestrator:
         scoring: Scoring,
         clock: Clock,
         settings: Settings,
+        broken_policies: Mapping[str, InputError] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -78,6 +79,7 @@ class UnifiedOrchestrator:
             settings.routing.policy,
             clock,
             store.process_id,
+            broken_policies,
         )
         self._runner = Runner(
             self._roster,

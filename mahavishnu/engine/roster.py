@@ -288,7 +288,10 @@ class Roster:
             raise crash.failure
         if isinstance(crash.failure, TimeoutError):
             return Health(HealthStatus.UNREACHABLE, f"did not say how it is within {HEALTH_TIMEOUT_S:.0f} s")
-        return Health(HealthStatus.UNREACHABLE, f"its health check crashed: {said(crash.failure)}")
+        return Health(
+            HealthStatus.UNREACHABLE,
+            f'the health check of the adapter "{target.adapter}" crashed: {said(crash.failure)}; correct the adapter',
+        )
 
     def _ask_for_targets(self, name: str, adapter: Adapter) -> None:
         known, crash = self._known[name], Contained()

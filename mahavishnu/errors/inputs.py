@@ -158,6 +158,24 @@ class PluginBroken(InputError):
 
 
 @dataclass(eq=False, kw_only=True)
+class PolicyFailed(InputError):
+    """A policy that raised, or that gave no ranking: the fault is in the package that brings it."""
+
+    code: ClassVar[str] = "policy-failed"
+    policy: str
+    problem: str
+
+    def __post_init__(self) -> None:
+        self.problem = redacted(self.problem)
+
+    def __str__(self) -> str:
+        return (
+            f'The policy "{self.policy}" failed: {self.problem}. Nothing was run. Correct the policy, or choose '
+            "another one ([routing] policy in the configuration)."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
 class InvalidBudget(InputError):
     code: ClassVar[str] = "invalid-budget"
     budget: str

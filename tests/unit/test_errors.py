@@ -19,6 +19,7 @@ SAMPLES = [
     errors.SettingsError(where="config", problem="is odd"),
     errors.PluginMissing(plugin="agno", module="agno", extra="agno"),
     errors.PluginBroken(plugin="agno", problem="SyntaxError"),
+    errors.PolicyFailed(policy="mine", problem="ValueError: no"),
     errors.InvalidBudget(budget="b", problem="it has no limit"),
     errors.InvalidExperiment(experiment="e", problem="its share must lie above 0"),
     errors.ExperimentExists(experiment="e", status="running"),
