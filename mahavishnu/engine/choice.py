@@ -60,7 +60,7 @@ class Chooser:
 
     def check_policy(self, name: str | None) -> None:
         """Raises UnknownName, or why a policy that is installed cannot be used."""
-        if name in self._broken:
+        if name is not None and name in self._broken:
             raise self._broken[name]
         if name is not None and name not in self._policies:
             raise UnknownName(kind="policy", name=name, see="mahavishnu doctor")

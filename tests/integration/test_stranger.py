@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "third_party_adapter"
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLE = EXAMPLES / "third_party_adapter"
+POLICY = EXAMPLES / "third_party_policy"
 
 FOUND = """
 import asyncio
@@ -31,10 +33,10 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example, built and installed without any network."""
+    """The examples, built and installed without any network."""
     folder = tmp_path_factory.mktemp("site")
     offline = ["--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check", "--quiet"]
-    install = [sys.executable, "-m", "pip", "install", *offline, "--target", str(folder), str(EXAMPLE)]
+    install = [sys.executable, "-m", "pip", "install", *offline, "--target", str(folder), str(EXAMPLE), str(POLICY)]
     ended = subprocess.run(install, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     return folder
@@ -59,6 +61,38 @@ def test_an_installed_adapter_proves_itself_with_the_promises_that_mahavishnu_sh
     )
     assert ended.returncode == 0, ended.stdout
     assert "11 passed" in ended.stdout
+
+
+CHOSEN = """
+from mahavishnu import Task, open, target
+from mahavishnu.settings import load_settings
+
+@target(task_types=["t"], cost_per_run="0.5")
+def dear(text): return text
+
+@target(task_types=["t"])
+def free(text): return text
+
+settings = {"store": {"url": "memory:"}, "routing": {"policy": "thrifty"}, "policies": {"thrifty": {"explore": 0}}}
+with open(load_settings(None, {}, settings)) as app:
+    for _ in range(3):
+        report = app.execute(Task(type="t", text="x"))
+    print(report.decision.policy, report.decision.selected, report.decision.reason)
+"""
+
+
+def test_an_installed_policy_is_found_built_from_settings_and_chooses(installed):
+    ended = python(installed, "-c", CHOSEN)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == "thrifty free Chose free: the cheapest reliable target"
+
+
+def test_an_installed_policy_proves_itself(installed):
+    ended = python(
+        installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(POLICY / "pyproject.toml"), str(POLICY)
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "24 passed" in ended.stdout
 
 
 def test_a_misspelt_name_of_an_installed_adapter_is_answered_with_the_right_one(installed):
