@@ -37,6 +37,9 @@ _NEWEST = {
     "RUN_ID": (("workflow", "list", "--last", "1"), "run_id"),
     "QUEUED_ID": (("budgets", "queue"), "queued_id"),
 }
+_PLACEHOLDER = re.compile("|".join(_NEWEST))
+_WITHIN = frozenset({"mahavishnu", "cd", "export", "mkdir"})
+"""What begins a line that this shell takes apart; every other line goes to sh as it is."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Shell:
 
     def _run(self, command: str, where: str) -> None:
         wanted = int(found["code"]) if (found := _EXITS.search(command)) else 0
+        command = _PLACEHOLDER.sub(lambda found: _newest(found[0]), command)
         parts = _parts(command)
         for number, words in enumerate(parts, 1):
             code, said = self._one(words, command)
@@ -119,9 +123,9 @@ class Shell:
                 os.environ.update(dict(each.split("=", 1) for each in settings))
                 return 0, ""
             case ["mahavishnu", *arguments] if "\n" not in command and not {">", "|"} & set(words):
-                return self._mahavishnu([_newest(each) for each in arguments])
+                return self._mahavishnu(arguments)
         done = subprocess.run(
-            ["sh", "-c", command if "\n" in command or {">", "|"} & set(words) else shlex.join(words)],
+            ["sh", "-c", command if words == [command] or {">", "|"} & set(words) else shlex.join(words)],
             capture_output=True,
             text=True,
             timeout=120,
@@ -146,7 +150,7 @@ class Shell:
 
 def _parts(command: str) -> list[list[str]]:
     """A line, split where the shell would begin another command."""
-    if "\n" in command:
+    if "\n" in command or command.split()[0] not in _WITHIN:
         return [[command]]
     lexer = shlex.shlex(command, posix=True, punctuation_chars=";&")
     lexer.whitespace_split = True
@@ -159,10 +163,8 @@ def _parts(command: str) -> list[list[str]]:
     return parts
 
 
-def _newest(word: str) -> str:
-    if word not in _NEWEST:
-        return word
-    arguments, key = _NEWEST[word]
+def _newest(placeholder: str) -> str:
+    arguments, key = _NEWEST[placeholder]
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with redirect_stdout(out):
         assert run([*arguments, "--json"]) == 0

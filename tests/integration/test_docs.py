@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from mahavishnu.cli import trial_settings
 from tests.integration.conftest import Engines
-from tests.integration.pages import Shell, blocks_of, commands_of
+from tests.integration.pages import Block, Shell, blocks_of, commands_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +41,23 @@ def with_sandbox(engines: Engines) -> Shell:
 
 def test_the_readme_runs_from_top_to_bottom(engines: Engines):
     with_sandbox(engines).run(ROOT / "README.md")
+
+
+def test_the_readmes_code_and_the_templates_pass_mypy_strict(folder: Path):
+    code = {block.file or f"block_{block.line}.py": block.text for block in python_of(ROOT / "README.md")}
+    assert {"hello.py", "hello_async.py", "pipelines.py"} <= code.keys()
+    for name, text in code.items():
+        (folder / name).write_text(text)
+    templates = [ROOT / "docs/examples/third_party_adapter", ROOT / "docs/examples/third_party_policy"]
+    packages = [str(package) for template in templates for package in template.glob("mahavishnu_*")]
+    checking = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(folder / "cache")]
+    environment = {**os.environ, "MYPYPATH": str(ROOT)}
+    ended = subprocess.run([*checking, *code, *packages], capture_output=True, text=True, env=environment, timeout=200)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def python_of(page: Path) -> list[Block]:
+    return [block for block in blocks_of(page) if block.language == "python"]
 
 
 def test_a_command_that_fails_is_told_with_its_place(tmp_path: Path):
