@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 from itertools import takewhile
 from typing import Annotated, Any
 
