@@ -9,6 +9,7 @@ import typer
 
 from mahavishnu.cli.columns import ALERTS
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.ids import AlertId
 from mahavishnu.cli.printing import emit, line, moment, note
 from mahavishnu.cli.shapes import Shape
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from mahavishnu.ports import Store
 
 group = typer.Typer(help="What is out of the ordinary: list, check, ack, resolve.", rich_markup_mode="rich")
-
-AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID", help="As list prints it.")]
 
 
 @group.command("list")

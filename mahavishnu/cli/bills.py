@@ -17,6 +17,7 @@ from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import entry_shape, show_entries
 from mahavishnu.cli.exits import BAD_INPUT
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.ids import MaybeExecutionId
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.errors import UnknownName
 from mahavishnu.model import LedgerEntry, Micros
@@ -47,9 +48,7 @@ class Billed:
 
 def bill(
     ctx: typer.Context,
-    execution_id: Annotated[
-        str | None, typer.Argument(metavar="EXECUTION_ID", help="As execute and executions print it.")
-    ] = None,
+    execution_id: MaybeExecutionId = None,
     amount: Annotated[str | None, typer.Argument(metavar="USD", help="What it cost in all.")] = None,
     remark: Annotated[str, typer.Option("--note", help="Anything to keep with it, such as an invoice.")] = "",
     file: Annotated[

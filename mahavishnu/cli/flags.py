@@ -68,21 +68,17 @@ def _note_debug(ctx: typer.Context, value: bool) -> bool:
     return value
 
 
-_PANEL = "Everywhere"
-
+# Eager, so that they are known when an argument has to look into the store.
 Config = Annotated[
     Path | None,
-    typer.Option(
-        "--config", metavar="PATH", callback=_note_config, rich_help_panel=_PANEL, help="The configuration file."
-    ),
+    typer.Option("--config", metavar="PATH", is_eager=True, callback=_note_config, help="The configuration file."),
 ]
 StoreUrl = Annotated[
     str | None,
-    typer.Option("--store", metavar="URL", callback=_note_store, rich_help_panel=_PANEL, help="The store to use."),
+    typer.Option("--store", metavar="URL", is_eager=True, callback=_note_store, help="The store to use."),
 ]
 Debug = Annotated[
-    bool,
-    typer.Option("--debug", callback=_note_debug, rich_help_panel=_PANEL, help="Show the traceback of an error."),
+    bool, typer.Option("--debug", is_eager=True, callback=_note_debug, help="Show the traceback of an error.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wide = Annotated[

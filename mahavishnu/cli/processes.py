@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.columns import PROCESSES
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.ids import ProcessId
 from mahavishnu.cli.printing import emit, line, moment
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model import Execution, Process
@@ -40,7 +39,7 @@ def processes(
 
 def release(
     ctx: typer.Context,
-    process_id: Annotated[str, typer.Argument(metavar="PROCESS", help="Its id, from mahavishnu store processes.")],
+    process_id: ProcessId,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,

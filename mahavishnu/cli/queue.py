@@ -12,6 +12,7 @@ import typer
 from mahavishnu.cli.columns import QUEUE
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app, with_store
+from mahavishnu.cli.ids import QueuedId
 from mahavishnu.cli.printing import emit, emit_line, line, moment, note, waiting
 from mahavishnu.cli.shapes import Shape, task_shape
 from mahavishnu.errors import UnknownName
@@ -67,7 +68,7 @@ def queue(
 @group.command()
 def remove(
     ctx: typer.Context,
-    queued: Annotated[str, typer.Argument(metavar="QUEUED_ID", help="As execute and queue print it.")],
+    queued: QueuedId,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,

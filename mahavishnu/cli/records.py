@@ -9,6 +9,7 @@ import typer
 from mahavishnu.cli.columns import DECISIONS, EXECUTIONS
 from mahavishnu.cli.completion import target_names, task_types
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.ids import OfDecision
 from mahavishnu.cli.printing import emit
 from mahavishnu.cli.shapes import decision_shape, execution_shape
 from mahavishnu.model import Status
@@ -51,7 +52,7 @@ def executions(
     target: OfTarget = None,
     task_type: OfType = None,
     status: Annotated[Status | None, typer.Option(help="Only those that ended so.")] = None,
-    decision: Annotated[str | None, typer.Option(metavar="DECISION_ID", help="Only its attempts.")] = None,
+    decision: OfDecision = None,
     wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,

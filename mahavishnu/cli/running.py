@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.ids import DecisionId, ExecutionId
 from mahavishnu.cli.printing import emit, line, note, waiting
 from mahavishnu.cli.shapes import execution_shape
 
 
 def status(
     ctx: typer.Context,
-    execution_id: Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="As execute and executions print it.")],
+    execution_id: ExecutionId,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -35,7 +34,7 @@ def status(
 
 def cancel(
     ctx: typer.Context,
-    decision_id: Annotated[str, typer.Argument(metavar="DECISION_ID", help="As execute and executions print it.")],
+    decision_id: DecisionId,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,

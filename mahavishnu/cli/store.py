@@ -10,10 +10,12 @@ import typer
 
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
+from mahavishnu.cli.ids import may_be_tail, whole_id
 from mahavishnu.cli.printing import emit, line, pairs, waiting
 from mahavishnu.cli.processes import processes, release
 from mahavishnu.cli.shapes import Shape, decision_shape, execution_shape, outcome_shape, summed_shape
 from mahavishnu.errors import UnknownName
+from mahavishnu.model.identity import IdKind
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -210,7 +212,18 @@ def get(
 
     Example: mahavishnu store get exec:01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
-    emit(_reader(key)(ctx))
+    emit(_reader(_whole_key(ctx, key))(ctx))
+
+
+_BY_ID = {"exec": IdKind.EXECUTION, "routing": IdKind.DECISION}
+
+
+def _whole_key(ctx: typer.Context, key: str) -> str:
+    """The key with its whole id, of which the last letters may have been typed."""
+    form, _, id_ = key.partition(":")
+    if form not in _BY_ID or not may_be_tail(id_):
+        return key
+    return f"{form}:{with_store(ctx, lambda store: whole_id(store, _BY_ID[form], id_))}"
 
 
 def _reader(key: str) -> Callable[[typer.Context], Shape]:

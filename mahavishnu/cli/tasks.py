@@ -13,6 +13,7 @@ from mahavishnu.cli.columns import CANDIDATES
 from mahavishnu.cli.completion import target_names, task_types
 from mahavishnu.cli.demands import Deadline, Demands, ForObjective, MaxCost, MaxLatency, MinQuality, MinSuccessRate
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
+from mahavishnu.cli.ids import DecisionId
 from mahavishnu.cli.printing import emit, emit_line, line, note, piece, prose, waiting
 from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape
 from mahavishnu.errors import NothingEligible
@@ -235,7 +236,7 @@ def _task(
 
 def outcome(
     ctx: typer.Context,
-    decision_id: Annotated[str, typer.Argument(metavar="DECISION_ID", help="As route and execute print it.")],
+    decision_id: DecisionId,
     completed: Annotated[bool | None, typer.Option("--completed/--failed", help="Whether it was really done.")] = None,
     correct: Annotated[
         bool | None, typer.Option("--correct/--wrong", help="Whether the target was the right one.")

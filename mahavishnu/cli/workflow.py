@@ -11,6 +11,7 @@ from mahavishnu.cli import arguments, workflow_view
 from mahavishnu.cli.columns import WORKFLOWS
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_app, with_store
+from mahavishnu.cli.ids import RunId
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
 from mahavishnu.errors import SettingsError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="Tasks that need each other: run, status, list, cancel, resume.", rich_markup_mode="rich")
 
-RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="As run and list print it.")]
 Concurrency = Annotated[
     int | None, typer.Option(min=1, max=10_000, help="How many steps run at once here, instead of limits.concurrency.")
 ]

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+from enum import StrEnum
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _RANDOM_BITS = 80
+
+
+class IdKind(StrEnum):
+    """What an identifier is of."""
+
+    DECISION = "decision"
+    EXECUTION = "execution"
+    WORKFLOW_RUN = "workflow run"
+    ALERT = "alert"
+    PROCESS = "process"
+    QUEUED_TASK = "queued task"
 
 
 def ulid(at_ms: int, randomness: int) -> str:
@@ -23,7 +36,7 @@ def is_ulid(text: str) -> bool:
     >>> is_ulid("01ARYZ6S410000000000000000"), is_ulid("81ARYZ6S410000000000000000"), is_ulid("etl")
     (True, False, False)
     """
-    return len(text) == 26 and text[0] in "01234567" and all(letter in _ALPHABET for letter in text)
+    return len(text) == 26 and text[0] in "01234567" and all(letter in ALPHABET for letter in text)
 
 
 def made_at_us(id_: str) -> int | None:
@@ -36,5 +49,5 @@ def made_at_us(id_: str) -> int | None:
         return None
     at_ms = 0
     for letter in id_[:10]:
-        at_ms = at_ms * 32 + _ALPHABET.index(letter)
+        at_ms = at_ms * 32 + ALPHABET.index(letter)
     return at_ms * 1000

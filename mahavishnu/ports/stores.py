@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mahavishnu.model import Daily, Decision, Execution, Outcome, Snapshot, Status, Target
 from mahavishnu.model.alert import Alert, Watch
+from mahavishnu.model.identity import IdKind
 from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports.experiments import Experiments
@@ -297,6 +298,12 @@ class Targets(Protocol):
     async def switch_target(self, name: str, enabled: bool) -> None: ...
 
 
+class Identifiers(Protocol):
+    async def ids_ending(self, kind: IdKind, tail: str) -> Sequence[str]:
+        """The ids of that kind that end so, in the database or in the lake; two at the most, which is one too many."""
+        ...
+
+
 class Workflows(Protocol):
     """Runs of workflows: what was started, and how it ended. How their steps stand is read off keys and executions."""
 
@@ -347,6 +354,7 @@ class Store(
     Retention,
     Alerts,
     Targets,
+    Identifiers,
     Workflows,
     Ledger,
     Queue,

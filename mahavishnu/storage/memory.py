@@ -17,6 +17,7 @@ from mahavishnu.errors import (
     UnknownName,
 )
 from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Target
+from mahavishnu.model.identity import IdKind
 from mahavishnu.model.loop import LoopReport
 from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
@@ -35,6 +36,7 @@ from mahavishnu.ports import (
 from mahavishnu.ports.presence import Finish
 from mahavishnu.storage.catalogue import unknown_target
 from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json, target_of
+from mahavishnu.storage.identifiers import ENOUGH
 from mahavishnu.storage.keys import answer
 from mahavishnu.storage.memory_aggregates import recomputed
 from mahavishnu.storage.memory_alerts import AlertMemory, MemoryAlerts
@@ -47,6 +49,7 @@ from mahavishnu.storage.memory_facts import (
     evidence_between,
     free_keys,
     holding_of,
+    ids_of,
     matches,
     position_of,
     settle_key,
@@ -345,6 +348,9 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     async def switch_target(self, name: str, enabled: bool) -> None:
         self._ready().switches[name] = enabled
+
+    async def ids_ending(self, kind: IdKind, tail: str) -> Sequence[str]:
+        return [each for each in sorted(ids_of(self._ready(), kind)) if each.endswith(tail)][:ENOUGH]
 
     # -- workflows -----------------------------------------------------------------------------------------------------
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from mahavishnu.model import Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.model.identity import IdKind
 from mahavishnu.ports import Evidence, ExecutionQuery, Fact, Settlement
 from mahavishnu.storage.keys import Holding
 from mahavishnu.storage.memory_aggregates import AggregateMemory, JobMemory
@@ -182,3 +183,19 @@ def evidence_between(kept: Memory, since: int, upto: int) -> list[Evidence]:
 
 def position_of(found: tuple[int, Evidence]) -> int:
     return found[0]
+
+
+def ids_of(kept: Memory, kind: IdKind) -> Set[str]:
+    match kind:
+        case IdKind.DECISION:
+            return kept.decisions.keys()
+        case IdKind.EXECUTION:
+            return kept.starts.keys() | kept.ends.keys()
+        case IdKind.WORKFLOW_RUN:
+            return {start.run_id for _, start in kept.workflows.starts}
+        case IdKind.ALERT:
+            return kept.alerts.alerts.keys()
+        case IdKind.PROCESS:
+            return kept.processes
+        case IdKind.QUEUED_TASK:
+            return kept.money.queue.keys()

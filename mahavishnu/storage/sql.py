@@ -36,6 +36,7 @@ from mahavishnu.storage.address import parse, shown_url
 from mahavishnu.storage.alerts import SqlAlerts
 from mahavishnu.storage.database import READERS, Database
 from mahavishnu.storage.experiments import SqlExperiments
+from mahavishnu.storage.identifiers import SqlIdentifiers
 from mahavishnu.storage.keys import claim_key, holder_of
 from mahavishnu.storage.lake import Lake
 from mahavishnu.storage.ledger import SqlLedger
@@ -64,7 +65,7 @@ PAGE = 250
 """Facts read at once, each of which may hold a large value; between two pages nothing is held."""
 
 
-class SqlStore(SqlAlerts, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
+class SqlStore(SqlAlerts, SqlIdentifiers, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
     """Everything is written by one thread and read by a few others: the event loop is never kept waiting.
 
     May be used from several event loops at once. Each object is a presence of its own, also two of one process.

@@ -11,6 +11,7 @@ import pytest
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import StoreUnavailable, UnknownName
 from mahavishnu.model import DAY_US, Status, day_of
+from mahavishnu.model.identity import IdKind
 from mahavishnu.model.workflow_run import WorkflowEnd, WorkflowStart
 from mahavishnu.ports import ExecutionQuery, Settlement
 from mahavishnu.testing.samples import Samples
@@ -46,6 +47,8 @@ async def test_what_has_moved_is_found_as_before(store):
     wanted = [r for r in by_id if (r.target, r.task_type, r.status) == ("target-1", "etl", Status.FAILED)]
     assert list(await store.executions(query)) == wanted
     assert await store.execution("01JD0000000000000000000000") is None
+    assert list(await store.ids_ending(IdKind.EXECUTION, runs[0].id[-12:])) == [runs[0].id]
+    assert list(await store.ids_ending(IdKind.DECISION, runs[-1].decision_id[-12:])) == [runs[-1].decision_id]
     assert await store.decision("nothing") is None
 
 

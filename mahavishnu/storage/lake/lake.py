@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome
@@ -66,6 +66,11 @@ class Lake:
         found = await self._ask(lambda parts: lookups.find_outcomes(self._folder, parts, decision_id))
         both = {each.id: each for each in (*(found or ()), *hot)}
         return list(both.values())
+
+    async def ids_ending(self, table: Table, tail: str, last: int) -> frozenset[str]:
+        """Ids of the table's rows in the lake that end so."""
+        found = await self._ask(lambda parts: lookups.ids_ending(self._folder, parts, table, tail, last))
+        return found or frozenset()
 
     async def trials(self, hot: Stretch, strays: Sequence[Sequence[Any]], experiment: str, limit: int) -> Stretch:
         """These trials and those of the lake; of the strays, those whose assignments are in the lake."""

@@ -79,6 +79,15 @@ def known_among(folder: Folder, parts: Sequence[Part], ids: Sequence[str]) -> fr
     return frozenset(unescaped(row[0]) for row in found)
 
 
+def ids_ending(folder: Folder, parts: Sequence[Part], table: Table, tail: str, last: int) -> frozenset[str]:
+    files = folder.files([part.name for part in parts], table.name)
+    if not files:
+        return frozenset()
+    wanted = f"SELECT id FROM {parquet(files)} WHERE ends_with(id, ?) LIMIT {last}"  # noqa: S608
+    with duck() as connection:
+        return frozenset(unescaped(row[0]) for row in connection.execute(wanted, [escaped(tail)]).fetchall())
+
+
 def pasts(folder: Folder, parts: Sequence[Part], decision_ids: Sequence[str]) -> Mapping[str, Past]:
     """What outcomes on these decisions have to know of what is here."""
     names = [part.name for part in parts]

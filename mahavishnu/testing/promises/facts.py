@@ -11,6 +11,7 @@ from mahavishnu.errors import (
     UnknownName,
 )
 from mahavishnu.model import Execution, Status
+from mahavishnu.model.identity import IdKind
 from mahavishnu.ports import Evidence, ExecutionQuery, Fact
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.promises.places import (
@@ -52,6 +53,21 @@ async def odd_and_big_content_comes_back_as_it_was(opener: Opener) -> None:
         assert await other.decision(decision.id) == decision
         assert await other.execution(end.id) == end
         assert list(await other.outcomes(decision.id)) == [outcome]
+
+
+async def an_id_is_found_by_the_letters_that_it_ends_with(opener: Opener) -> None:
+    make = samples()
+    async with two(opener) as (store, other):
+        decisions = [make.decision() for _ in range(3)]
+        start, end = make.run(decisions[0])
+        await store.record([*decisions, start, end])
+        ids = [decision.id for decision in decisions]
+        assert list(await other.ids_ending(IdKind.DECISION, ids[1][1:])) == [ids[1]]
+        assert list(await other.ids_ending(IdKind.EXECUTION, end.id[1:])) == [end.id]
+        assert list(await other.ids_ending(IdKind.DECISION, end.id[1:])) == []
+        assert len(await other.ids_ending(IdKind.DECISION, "")) == 2
+        for kind in IdKind:
+            assert list(await other.ids_ending(kind, f"%{ODD_TEXT}_")) == []
 
 
 async def a_name_that_nothing_carries_is_not_found(opener: Opener) -> None:
@@ -241,6 +257,7 @@ async def a_reader_that_polls_misses_nothing_that_two_writers_write(opener: Open
 PROMISES: Sequence[Promise] = (
     what_was_recorded_is_read_back_by_everybody,
     odd_and_big_content_comes_back_as_it_was,
+    an_id_is_found_by_the_letters_that_it_ends_with,
     a_name_that_nothing_carries_is_not_found,
     recording_twice_is_recording_once,
     the_first_end_of_an_execution_stands,
