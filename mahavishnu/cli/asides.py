@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mahavishnu.cli.columns import ASIDES
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
-from mahavishnu.cli.printing import emit, table
+from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.printing import emit
 from mahavishnu.cli.routing import tell
 from mahavishnu.cli.shapes import aside_shape
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def aside(
     ctx: typer.Context,
+    wide: Wide = False,
     as_json: Json = False,
     _config: Config = None,
     _store: StoreUrl = None,
@@ -38,8 +40,7 @@ def aside(
     if as_json:
         emit(shapes)
         return
-    columns = ("target", "task_type", "experiment", "reason", "since")
-    table(columns, [[shape[column] for column in columns] for shape in shapes], empty="No target is put aside.")
+    ASIDES.show_shapes(shapes, empty="No target is put aside.", wide=wide)
 
 
 def release(

@@ -70,6 +70,7 @@ STATS = Table(
         "p95_ms",
     ),
 )
+ASIDES = Table(("target", "task_type", "experiment", "reason", "since"), drops=("since",))
 ORDERS = Table(("task_type", "order", "version"))
 SNAPSHOTS = Table(("version", "kind", "published_at", "notes"), drops=("kind", "published_at"))
 STRATEGIES = Table(("task_type", "objective"))

@@ -180,7 +180,8 @@ def test_a_reader_that_goes_away_is_no_error():
 def test_ctrl_c_stops_one_task_too(cli: Any):
     cli.add("interrupt")
     ended = cli.process("execute", "x", "-t", "say", "--json")
-    assert (ended.code, ended.out, ended.err) == (130, "", "Stopped.\n")
+    assert (ended.code, ended.out) == (130, "")
+    assert json.loads(ended.err)["error"]["code"] == "stopped"
     assert [each["status"] for each in cli.ok("executions")] == ["cancelled"]
 
 
