@@ -137,7 +137,7 @@ async def test_the_optimal_adapter_keeps_the_constraints_and_its_reasoning_has_t
         assert dear.adapter == "second"
         assert "97 % success (94–99, n=200), $0.002, p95" in dear.reasoning
         cheap = await call({"task_type": "etl", "description": "Load it."}, {**asked, "max_cost": "0.001"})
-        assert (cheap.adapter, cheap.decision.task.text) == ("third", "Load it.")
+        assert cheap.adapter == "third"
         with pytest.raises(NothingEligible):
             await call("etl", {**asked, "min_success_rate": 0.95, "max_cost": "0.001"})
     assert (await CostOptimizer(app).get_optimal_adapter("etl", {})).adapter
