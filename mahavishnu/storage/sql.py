@@ -74,8 +74,8 @@ class SqlStore(SqlAlerts, SqlIdentifiers, SqlLedger, SqlQueue, SqlExperiments, S
     def __init__(
         self, url: str, clock: Clock, *, lease_s: float = 15.0, patience_s: float = 10.0, lake: str = ""
     ) -> None:
-        """`lake` is its folder; "" is one beside the SQLite file, or in the working directory. `patience_s` is how long a
-        caller waits for an answer at the most."""
+        """`lake` is its folder; "" is one beside the SQLite file, or in the working directory. `patience_s` is how long
+        a caller waits for an answer at the most."""
         self._url = url
         self._lake_folder = lake
         self._clock = clock

@@ -28,7 +28,7 @@ HALF_WAY_MS = 1000.0
 
 
 def sooner(by):
-    """The median of a target whose speed scores so much above the half: the scale is an arc tangent of the logarithm."""
+    """The median of a target whose speed scores so much above the half, by the arc tangent of the logarithm."""
     return HALF_WAY_MS * 10 ** (-tan(by * pi) * 2 / pi)
 
 
