@@ -12,13 +12,14 @@ from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, 
 from mahavishnu.cli.ids import AlertId
 from mahavishnu.cli.printing import emit, line, moment, note
 from mahavishnu.cli.shapes import Shape
+from mahavishnu.cli.shared import Group
 
 if TYPE_CHECKING:
     from mahavishnu.jobs.alerts import Checked
     from mahavishnu.model.alert import Alert
     from mahavishnu.ports import Store
 
-group = typer.Typer(help="What is out of the ordinary: list, check, ack, resolve.", rich_markup_mode="rich")
+group = Group(help="What is out of the ordinary: list, check, ack, resolve.")
 
 
 @group.command("list")

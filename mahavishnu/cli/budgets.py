@@ -16,6 +16,7 @@ from mahavishnu.cli.columns import BUDGETS
 from mahavishnu.cli.completion import budget_names, target_names, task_types
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, note, pairs
+from mahavishnu.cli.shared import Group
 from mahavishnu.errors import UnknownName, did_you_mean
 from mahavishnu.model import ANY, Balance, Budget, LedgerEntry, OnExhausted, Period, Target
 from mahavishnu.model.queued import QueueStatus
@@ -24,10 +25,7 @@ from mahavishnu.model.task import NAME
 if TYPE_CHECKING:
     from mahavishnu.ports import Store
 
-group = typer.Typer(
-    help="What may be spent: set, list, show, remove; what waits for room: queue, drain; late bills: bill.",
-    rich_markup_mode="rich",
-)
+group = Group(help="What may be spent: set, list, show, remove; what waits for room: queue, drain; late bills: bill.")
 
 BudgetName = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=budget_names)]
 

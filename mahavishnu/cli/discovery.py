@@ -233,7 +233,7 @@ def check(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]…", help="These targets; otherwise all.", autocompletion=target_names),
+        typer.Argument(metavar="NAME", help="These targets; otherwise all.", autocompletion=target_names),
     ] = None,
     wide: Wide = False,
     as_json: Json = False,

@@ -20,6 +20,7 @@ from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl
 from mahavishnu.cli.foreground import asked_to_stop, patient, stay
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape
+from mahavishnu.cli.shared import Group
 from mahavishnu.cli.trials import Trial, bring_up, free_port, stop_all
 from mahavishnu.errors import Crashed, Misconfigured, PluginMissing, SettingsError
 from mahavishnu.ports import TrialEngine, Tryable
@@ -31,7 +32,7 @@ Tell = Callable[[str, str], None]
 
 FOLDER = Path("mahavishnu-engines")
 
-group = typer.Typer(help="Real engines, started here to try things out: up.", rich_markup_mode="rich")
+group = Group(help="Real engines, started here to try things out: up.")
 
 
 @group.callback()

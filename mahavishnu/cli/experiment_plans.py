@@ -15,13 +15,14 @@ from mahavishnu.cli.completion import task_types
 from mahavishnu.cli.experiment_view import need_shape, prospect_shape, show_prospect, show_simulated, simulated_shape
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
 from mahavishnu.cli.printing import emit, line
+from mahavishnu.cli.shared import Group
 
 if TYPE_CHECKING:
     from mahavishnu.jobs.experiments.prospects import Traffic
     from mahavishnu.ports import Store
     from mahavishnu.stats.power import Need
 
-group = typer.Typer()
+group = Group()
 
 Share = Annotated[float, typer.Option(help="The treatment's share of the requests.")]
 Power = Annotated[float, typer.Option(help="How likely one look is to find it.")]

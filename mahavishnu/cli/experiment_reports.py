@@ -13,6 +13,7 @@ from mahavishnu.cli.experiment_view import looked_shape, reading_shape, run_shap
 from mahavishnu.cli.experiments import Name, known
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
 from mahavishnu.cli.printing import emit, line, moment, note
+from mahavishnu.cli.shared import Group
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.reading import Reading
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mahavishnu.jobs.experiments.one_look import Looked
     from mahavishnu.ports import Store
 
-group = typer.Typer()
+group = Group()
 
 
 @group.command()

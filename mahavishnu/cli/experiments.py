@@ -17,6 +17,7 @@ from mahavishnu.cli.experiment_view import (
 )
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, waiting
+from mahavishnu.cli.shared import Group
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
 
 if TYPE_CHECKING:
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
     from mahavishnu.jobs.experiments.prospects import Prospect
     from mahavishnu.ports import Clock, Store
 
-group = typer.Typer(
+group = Group(
     help="Try a change on a share of the tasks: start, status, list, pause, resume, stop, check, report, compare; "
-    "power and simulate, before anything starts.",
-    rich_markup_mode="rich",
+    "power and simulate, before anything starts."
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=experiment_names)]

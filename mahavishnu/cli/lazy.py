@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
+
+from mahavishnu.cli.shared import Group, LaidOutGroup
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +29,7 @@ class Entry:
     groups: Mapping[str, Entry] = field(default_factory=dict)
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(LaidOutGroup):
     """Lists its entries by stand-ins, and builds the one that is called."""
 
     _entries: Mapping[str, Entry] = {}
@@ -36,7 +38,7 @@ class LazyGroup(TyperGroup):
     def add_entries(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
         for name, entry in entries.items():
-            self.add_command(TyperCommand(name, help=entry.summary, rich_markup_mode="rich"))
+            self.add_command(TyperCommand(name, short_help=entry.summary))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if self._listing or cmd_name not in self._entries:
@@ -65,7 +67,7 @@ def build(entry: Entry) -> Any:
     """The click command of an entry. What its parts import is imported now."""
     part = _load(entry.place)
     if not isinstance(part, typer.Typer):
-        alone = typer.Typer(rich_markup_mode="rich", add_completion=False)
+        alone = Group(add_completion=False)
         alone.command()(part)
         return typer.main.get_command(alone)
     for name, place in entry.parts.items():

@@ -16,17 +16,17 @@ from mahavishnu.cli import exits
 from mahavishnu.cli.commands import COMMANDS
 from mahavishnu.cli.flags import Config, Debug, Flags, StoreUrl
 from mahavishnu.cli.lazy import LazyGroup
+from mahavishnu.cli.shared import Group
 from mahavishnu.errors import MahavishnuError
 
 NAME = "mahavishnu"
 COMPLETE = "_MAHAVISHNU_COMPLETE"
 
-app = typer.Typer(
+app = Group(
     name=NAME,
     cls=LazyGroup,
     help="An adaptive router: it chooses, runs, records and learns.",
     epilog="Begin with: mahavishnu init. What is missing: mahavishnu doctor.",
-    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 

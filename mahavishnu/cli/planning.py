@@ -18,6 +18,7 @@ from mahavishnu.cli.demands import read_objective
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape
+from mahavishnu.cli.shared import Group
 from mahavishnu.model import Period
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mahavishnu.planning.terms import Promise
     from mahavishnu.ports import Store
 
-group = typer.Typer()
+group = Group()
 
 TaskType = Annotated[str, typer.Argument(metavar="TASK_TYPE", autocompletion=task_types)]
 

@@ -15,6 +15,7 @@ from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app, 
 from mahavishnu.cli.ids import QueuedId
 from mahavishnu.cli.printing import emit, emit_line, line, moment, note, waiting
 from mahavishnu.cli.shapes import Shape, task_shape
+from mahavishnu.cli.shared import Group
 from mahavishnu.errors import UnknownName
 from mahavishnu.model.queued import QueuedTask, QueueStatus
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mahavishnu.engine.queue import Drained
     from mahavishnu.ports import Store
 
-group = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
+group = Group(invoke_without_command=True)
 
 PAUSE_S = 1.0
 """Between two looks of `drain --follow`."""

@@ -13,6 +13,7 @@ from mahavishnu.cli.completion import target_names, task_types
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_app, with_store
 from mahavishnu.cli.printing import emit, line, moment, waiting
 from mahavishnu.cli.shapes import Shape, stat_shape
+from mahavishnu.cli.shared import Group
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from mahavishnu.model import Snapshot
     from mahavishnu.ports import Store
 
-group = typer.Typer(
-    help="What routing has learnt: stats, orders, snapshots, recalculate, rollback; experiments: ab-test.",
-    rich_markup_mode="rich",
-)
+group = Group(help="What routing has learnt: stats, orders, snapshots, recalculate, rollback; experiments: ab-test.")
 
 OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only these.", autocompletion=task_types)]
 OfTarget = Annotated[str | None, typer.Option("--target", help="Only its.", autocompletion=target_names)]

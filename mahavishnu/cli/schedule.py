@@ -19,6 +19,7 @@ from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, 
 from mahavishnu.cli.foreground import asked_to_stop, running, stay
 from mahavishnu.cli.printing import emit, line, moment, note, table, waiting
 from mahavishnu.cli.shapes import Shape
+from mahavishnu.cli.shared import Group
 from mahavishnu.cli.trials import PAUSE_S, TrialProcess, free_port
 from mahavishnu.errors import AdapterError, Crashed
 
@@ -40,9 +41,7 @@ ApiUrl = Annotated[
     ),
 ]
 
-group = typer.Typer(
-    help="The jobs that keep what is known up to date: serve, deploy, list, run.", rich_markup_mode="rich"
-)
+group = Group(help="The jobs that keep what is known up to date: serve, deploy, list, run.")
 
 
 @group.command()

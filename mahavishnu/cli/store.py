@@ -14,6 +14,7 @@ from mahavishnu.cli.ids import may_be_tail, whole_id
 from mahavishnu.cli.printing import emit, line, pairs, waiting
 from mahavishnu.cli.processes import processes, release
 from mahavishnu.cli.shapes import Shape, decision_shape, execution_shape, outcome_shape, summed_shape
+from mahavishnu.cli.shared import Group
 from mahavishnu.errors import UnknownName
 from mahavishnu.model.identity import IdKind
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.ports import Store, StoreInfo
 
-group = typer.Typer(
-    help="What is kept, and where: info, get, verify, backup, restore, processes.", rich_markup_mode="rich"
-)
+group = Group(help="What is kept, and where: info, get, verify, backup, restore, processes.")
 group.command()(processes)
 group.command()(release)
 

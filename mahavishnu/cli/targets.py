@@ -13,6 +13,7 @@ from mahavishnu.cli.completion import target_names
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
 from mahavishnu.cli.printing import emit, line, pairs, waiting
 from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
+from mahavishnu.cli.shared import Group
 from mahavishnu.errors import InvalidTarget, UnknownName
 from mahavishnu.model import Target
 from mahavishnu.model.unreadable import Unreadable
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.engine.roster import Standing
 
-group = typer.Typer(
-    help="What tasks can be sent to: add, discover, check, list, show, enable, remove.",
-    rich_markup_mode="rich",
-)
+group = Group(help="What tasks can be sent to: add, discover, check, list, show, enable, remove.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The target.", autocompletion=target_names)]
 

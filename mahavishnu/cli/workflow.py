@@ -13,6 +13,7 @@ from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_app, with_store
 from mahavishnu.cli.ids import RunId
 from mahavishnu.cli.printing import emit, line, note
+from mahavishnu.cli.shared import Group
 from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
 from mahavishnu.errors import SettingsError
 from mahavishnu.model.workflow import Workflow
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.engine.course import Progress
 
-group = typer.Typer(help="Tasks that need each other: run, status, list, cancel, resume.", rich_markup_mode="rich")
+group = Group(help="Tasks that need each other: run, status, list, cancel, resume.")
 
 Concurrency = Annotated[
     int | None, typer.Option(min=1, max=10_000, help="How many steps run at once here, instead of limits.concurrency.")
