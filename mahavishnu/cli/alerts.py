@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli.columns import ALERTS
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.ids import AlertId
 from mahavishnu.cli.printing import emit, line, moment, note
 from mahavishnu.cli.shapes import Shape
@@ -29,9 +29,6 @@ def list_alerts(
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The alerts that are open or acknowledged; each condition has one at most.
 
@@ -49,9 +46,6 @@ def check(
     ctx: typer.Context,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Look at everything that came since the last check; open and close alerts by it, and tell the webhook.
 
@@ -86,9 +80,6 @@ def ack(
     ctx: typer.Context,
     alert: AlertId,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Say that somebody has seen an alert; it stays until it is over.
 
@@ -105,9 +96,6 @@ def resolve(
     ctx: typer.Context,
     alert: AlertId,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Say that an alert is over, or that what it is about is the ordinary from now on.
 

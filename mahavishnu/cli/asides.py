@@ -8,7 +8,7 @@ import typer
 
 from mahavishnu.cli.columns import ASIDES
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.flags import Json, Wide, with_store
 from mahavishnu.cli.printing import emit
 from mahavishnu.cli.routing import tell
 from mahavishnu.cli.shapes import aside_shape
@@ -22,9 +22,6 @@ def aside(
     ctx: typer.Context,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """List the targets that experiments have put aside, with the experiment and the reason.
 
@@ -53,9 +50,6 @@ def release(
         typer.Option("--task-type", "-t", help="Release it for this task type only.", autocompletion=task_types),
     ] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Let a target be chosen again that an experiment has put aside.
 

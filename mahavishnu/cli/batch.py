@@ -17,7 +17,7 @@ from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import BATCH
 from mahavishnu.cli.exits import FAILED, QUEUED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.flags import Json, with_app
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape, result_shape, usd
 from mahavishnu.errors import TaskQueued
@@ -81,9 +81,6 @@ def run(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Run everything anew, also what succeeded before.")] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Run the tasks of a file.
 

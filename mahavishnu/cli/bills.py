@@ -16,7 +16,7 @@ from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import entry_shape, show_entries
 from mahavishnu.cli.exits import BAD_INPUT
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.flags import Json, Wide, with_store
 from mahavishnu.cli.ids import MaybeExecutionId
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.errors import UnknownName
@@ -56,9 +56,6 @@ def bill(
     ] = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Put the ledger right by a bill that came late: one more entry, over the difference.
 

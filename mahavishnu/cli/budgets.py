@@ -14,7 +14,7 @@ from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import budget_shape, entry_shape
 from mahavishnu.cli.columns import BUDGETS
 from mahavishnu.cli.completion import budget_names, target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, note, pairs
 from mahavishnu.cli.shared import Group
 from mahavishnu.errors import UnknownName, did_you_mean
@@ -58,9 +58,6 @@ def set_budget(
         str | None, typer.Option(metavar="AGE", help="How long a task may wait in its queue; else 24h.")
     ] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Make a budget, or change it: what is not given stays as it was, and so does what was spent.
 
@@ -109,9 +106,6 @@ def list_budgets(
     ctx: typer.Context,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Every budget as it stands now.
 
@@ -134,9 +128,6 @@ def show(
     last: Annotated[int, typer.Option(min=0, max=100_000, help="How many of its entries, the newest.")] = 10,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """One budget: its terms, how it stands in this period, and what was written down in it last.
 
@@ -167,9 +158,6 @@ def remove(
     ctx: typer.Context,
     name: BudgetName,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Take a budget away; what was spent stays in the ledger.
 

@@ -12,7 +12,7 @@ import typer
 from mahavishnu.cli import amounts
 from mahavishnu.cli.amounts import DAY_S, usd_text
 from mahavishnu.cli.arguments import bad
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
+from mahavishnu.cli.flags import Json, with_store
 from mahavishnu.cli.printing import emit, line, moment, table
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.errors import did_you_mean
@@ -35,9 +35,6 @@ def costs(
     ] = "30d",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the total.")] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What was spent, to the micro-dollar: charges, and what late bills put right.
 

@@ -14,7 +14,7 @@ from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import CHECKED_TARGETS, FOUND_TARGETS
 from mahavishnu.cli.completion import target_names
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
+from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, line, note, waiting
 from mahavishnu.cli.shapes import Shape
@@ -59,9 +59,6 @@ def discover(
     ] = False,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Ask each engine what it has, and offer to add what is not a target yet.
 
@@ -237,9 +234,6 @@ def check(
     ] = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Ask the targets how they are now, and say what to do about those that are not well.
 

@@ -15,7 +15,7 @@ import typer
 
 from mahavishnu.cli.columns import CHECKS
 from mahavishnu.cli.exits import FAILED, STORE_UNUSABLE
-from mahavishnu.cli.flags import Config, Debug, Flags, Json, StoreUrl, Wide, flags_of
+from mahavishnu.cli.flags import Flags, Json, Wide, flags_of
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, waiting
 from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
@@ -57,9 +57,6 @@ def doctor(
     ctx: typer.Context,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What is installed, reachable or missing, and the command that mends it.
 

@@ -16,7 +16,7 @@ import typer
 
 from mahavishnu.cli import trial_settings
 from mahavishnu.cli.arguments import bad
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl
+from mahavishnu.cli.flags import Json
 from mahavishnu.cli.foreground import asked_to_stop, patient, stay
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape
@@ -59,9 +59,6 @@ def up(
         float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after so long, not at Ctrl-C.")
     ] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Start real engines for trying out, and stop them all at Ctrl-C.
 

@@ -13,7 +13,7 @@ from mahavishnu.cli import arguments
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.completion import task_types
 from mahavishnu.cli.experiment_view import need_shape, prospect_shape, show_prospect, show_simulated, simulated_shape
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_store
+from mahavishnu.cli.flags import Json, with_store
 from mahavishnu.cli.printing import emit, line
 from mahavishnu.cli.shared import Group
 
@@ -51,9 +51,6 @@ def power(
     sigma: Annotated[float, typer.Option(help="The deviation of its logarithm: about ln(p95/p50)/1.645.")] = 1.0,
     factor: Annotated[float, typer.Option(help="How many times as high it becomes.")] = 1.2,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """How many requests it takes to tell, and how long that is.
 
@@ -104,9 +101,6 @@ def simulate(
     missing: Annotated[float, typer.Option(help="The share of outcomes that are never heard of.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Whole number that decides what is drawn.")] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Draw an experiment of your own numbers a thousand times.
 

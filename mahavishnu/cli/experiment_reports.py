@@ -11,7 +11,7 @@ from mahavishnu.cli.arguments import write
 from mahavishnu.cli.columns import EXPERIMENTS
 from mahavishnu.cli.experiment_view import looked_shape, reading_shape, run_shape, show_looked, show_table
 from mahavishnu.cli.experiments import Name, known
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.flags import Json, Wide, with_store
 from mahavishnu.cli.printing import emit, line, moment, note
 from mahavishnu.cli.shared import Group
 from mahavishnu.model.experiment import ExperimentRun
@@ -29,9 +29,6 @@ def status(
     ctx: typer.Context,
     name: Name,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """How an experiment stands, as of its last check.
 
@@ -50,9 +47,6 @@ def list_experiments(
     everything: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The experiments, those made last first.
 
@@ -80,9 +74,6 @@ def report(
         bool, typer.Option("--recompute", help="Work everything out again from the facts, and say whether it is equal.")
     ] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What was tried and seen, what was done about it and why, and how to work it out again.
 
@@ -115,9 +106,6 @@ def compare(
     ctx: typer.Context,
     name: Name,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The two-proportion test and Welch's, for those who planned a sample: to be looked at once.
 

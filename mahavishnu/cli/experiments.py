@@ -15,7 +15,7 @@ from mahavishnu.cli.experiment_view import (
     run_shape,
     show_prospect,
 )
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_store
+from mahavishnu.cli.flags import Json, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, waiting
 from mahavishnu.cli.shared import Group
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
@@ -64,9 +64,6 @@ def start(
     detect: Annotated[float | None, typer.Option(help="The fall of success to plan for; else 0.05.")] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Write it down, and start it later.")] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Start an experiment, or a draft of before by its name alone.
 
@@ -139,9 +136,6 @@ def pause(
     ctx: typer.Context,
     name: Name,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Give everybody what the control has, until it is resumed.
 
@@ -158,9 +152,6 @@ def resume(
     ctx: typer.Context,
     name: Name,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Go on with one that was paused: every unit has the arm that it had before.
 
@@ -178,9 +169,6 @@ def stop(
     name: Name,
     why: Annotated[str, typer.Option("--note", help="Why, for the report.")] = "",
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """End an experiment for good. Nothing of its treatment is published.
 
@@ -196,9 +184,6 @@ def stop(
 def check(
     ctx: typer.Context,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Read what came since the last check, and act on what it proves.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of
+from mahavishnu.cli.flags import Json, flags_of
 from mahavishnu.cli.printing import emit, line
 from mahavishnu.errors import SettingsError
 
@@ -22,9 +22,6 @@ def template() -> str:
 def init(
     ctx: typer.Context,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Write a commented configuration file: config/mahavishnu.toml, or the one that --config names.
 

@@ -14,7 +14,7 @@ import typer
 
 from mahavishnu.cli import exits
 from mahavishnu.cli.commands import COMMANDS
-from mahavishnu.cli.flags import Config, Debug, Flags, StoreUrl
+from mahavishnu.cli.flags import Flags
 from mahavishnu.cli.lazy import LazyGroup
 from mahavishnu.cli.shared import Group
 from mahavishnu.errors import MahavishnuError
@@ -45,9 +45,6 @@ def root(
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
     ] = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())

@@ -15,7 +15,7 @@ from mahavishnu.cli.arguments import bad, write
 from mahavishnu.cli.columns import FRONTIER, PLAN, STRATEGIES
 from mahavishnu.cli.completion import task_types
 from mahavishnu.cli.demands import read_objective
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group
@@ -49,9 +49,6 @@ def set_strategy(
     undo: Annotated[bool, typer.Option("--undo", help="Go back to the strategy of before.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Leave it to the policy's own weights.")] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What the choices for a task type are to be good at.
 
@@ -89,9 +86,6 @@ def set_strategy(
 def strategies(
     ctx: typer.Context,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What the choices for each task type are to be good at, where somebody has said so.
 
@@ -112,9 +106,6 @@ def frontier(
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into this file.")] = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Which targets nothing else beats in success, cost and latency at once, and how sure that is.
 
@@ -156,9 +147,6 @@ def frontier(
 def hints(
     ctx: typer.Context,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Where a cheaper target would do: what it would save, and what one would wait longer.
 
@@ -208,9 +196,6 @@ def plan(
         list[str] | None, typer.Option(metavar="TASK_TYPE=RATE", help="What succeeds on average. Repeatable.")
     ] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The mix of targets that brings the most successes in a day, under the budgets as they are or as they might be.
 

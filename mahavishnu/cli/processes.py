@@ -6,7 +6,7 @@ import typer
 
 from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.columns import PROCESSES
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.flags import Json, Wide, with_store
 from mahavishnu.cli.ids import ProcessId
 from mahavishnu.cli.printing import emit, line, moment
 from mahavishnu.cli.shapes import Shape
@@ -18,9 +18,6 @@ def processes(
     ctx: typer.Context,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The processes that use the store, what they hold, and which of their loops are behind.
 
@@ -41,9 +38,6 @@ def release(
     ctx: typer.Context,
     process_id: ProcessId,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Give up a process that hangs, or that runs on a host which is gone.
 

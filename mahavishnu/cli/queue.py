@@ -11,7 +11,7 @@ import typer
 
 from mahavishnu.cli.columns import QUEUE
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app, with_store
+from mahavishnu.cli.flags import Json, Wide, with_app, with_store
 from mahavishnu.cli.ids import QueuedId
 from mahavishnu.cli.printing import emit, emit_line, line, moment, note, waiting
 from mahavishnu.cli.shapes import Shape, task_shape
@@ -39,9 +39,6 @@ def queue(
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="With --all: how many, the newest.")] = 100,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What waits for room in a budget, in the order in which it will run.
 
@@ -71,9 +68,6 @@ def remove(
     ctx: typer.Context,
     queued: QueuedId,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Take a task out of the queue; it will not run.
 
@@ -106,9 +100,6 @@ def drain(
         bool, typer.Option("--follow", help="Stay until nothing waits, and say what became of each.")
     ] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Run what waits and fits by now, in its order; what has waited too long is given up.
 

@@ -8,7 +8,7 @@ import typer
 
 from mahavishnu.cli.columns import DECISIONS, EXECUTIONS
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_store
+from mahavishnu.cli.flags import Json, Wide, with_store
 from mahavishnu.cli.ids import OfDecision
 from mahavishnu.cli.printing import emit
 from mahavishnu.cli.shapes import decision_shape, execution_shape
@@ -26,9 +26,6 @@ def decisions(
     task_type: OfType = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The decisions that were made, and why.
 
@@ -55,9 +52,6 @@ def executions(
     decision: OfDecision = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The attempts that were made, and how each one ended.
 

@@ -10,7 +10,7 @@ import typer
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import ORDERS, SNAPSHOTS, STATS
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_app, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_app, with_store
 from mahavishnu.cli.printing import emit, line, moment, waiting
 from mahavishnu.cli.shapes import Shape, stat_shape
 from mahavishnu.cli.shared import Group
@@ -39,9 +39,6 @@ def stats(
     ] = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What is known of every target, for every task type.
 
@@ -69,9 +66,6 @@ def orders(
     ctx: typer.Context,
     task_type: OfType = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Who comes before whom, as it was published last.
 
@@ -96,9 +90,6 @@ def snapshots(
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 20,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What was published, and what changed with it.
 
@@ -118,9 +109,6 @@ def recalculate(
     full: Annotated[bool, typer.Option("--full", help="Work the days out again from every fact there is.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and publish nothing.")] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Publish scores and preference orders from what is known now.
 
@@ -149,9 +137,6 @@ def rollback(
         bool, typer.Option("--release", help="Also release the targets that harm has put aside since.")
     ] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Go back to the scores and orders of an earlier snapshot, until the next recalculation.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, with_app
+from mahavishnu.cli.flags import Json, with_app
 from mahavishnu.cli.ids import DecisionId, ExecutionId
 from mahavishnu.cli.printing import emit, line, note, waiting
 from mahavishnu.cli.shapes import execution_shape
@@ -15,9 +15,6 @@ def status(
     ctx: typer.Context,
     execution_id: ExecutionId,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """What was recorded of an attempt, and what its engine says of it now.
 
@@ -36,9 +33,6 @@ def cancel(
     ctx: typer.Context,
     decision_id: DecisionId,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Stop what still runs for a decision, also where another process began it.
 

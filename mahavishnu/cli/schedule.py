@@ -15,7 +15,7 @@ import typer
 from mahavishnu.cli import scheduling
 from mahavishnu.cli.columns import SCHEDULE
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.foreground import asked_to_stop, running, stay
 from mahavishnu.cli.printing import emit, line, moment, note, table, waiting
 from mahavishnu.cli.shapes import Shape
@@ -52,9 +52,6 @@ def serve(
         float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after so long, not at Ctrl-C.")
     ] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Run the jobs here when they are due, until Ctrl-C.
 
@@ -106,9 +103,6 @@ def deploy(
         typer.Option(help="Where the workers work, if not here: they read the configuration that stands there."),
     ] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Have the workers of a Prefect work pool run the jobs, when they are due.
 
@@ -138,9 +132,6 @@ def list_(
     api_url: ApiUrl = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """When the jobs run next, as Prefect has it, and when they last succeeded.
 
@@ -172,9 +163,6 @@ def run(
     ctx: typer.Context,
     job: Annotated[str, typer.Argument(metavar="JOB", help="As schedule list names it.")],
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Run a job now, here, and without Prefect.
 

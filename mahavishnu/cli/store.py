@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mahavishnu.cli.arguments import bad
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, flags_of, with_app, with_store
+from mahavishnu.cli.flags import Json, flags_of, with_app, with_store
 from mahavishnu.cli.ids import may_be_tail, whole_id
 from mahavishnu.cli.printing import emit, line, pairs, waiting
 from mahavishnu.cli.processes import processes, release
@@ -45,9 +45,6 @@ FORMS = (
 def upgrade(
     ctx: typer.Context,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Bring the schema of the store up to this version; a store that is not there yet is set up.
 
@@ -79,9 +76,6 @@ def upgrade(
 def info(
     ctx: typer.Context,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Where the store is, what it is made of, how much is in it, and how long that stays.
 
@@ -108,9 +102,6 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Write the whole store into one file, as it is at one moment, while other processes use it.
 
@@ -138,9 +129,6 @@ def restore(
     force: Annotated[bool, typer.Option("--force", help="Move the store that is there aside.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Make a store of a backup, where there is none yet; a backup of either database goes into either.
 
@@ -166,9 +154,6 @@ def verify(
     ctx: typer.Context,
     quiet: Quiet = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Check that the store is whole: the ledger, the aggregates, the lake, and that no record lacks another.
 
@@ -198,9 +183,6 @@ def get(
     ctx: typer.Context,
     key: Annotated[str, typer.Argument(metavar="KEY", help=", ".join(FORMS))],
     _json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """One record by its key, as JSON.
 

@@ -10,7 +10,7 @@ from mahavishnu.cli.arguments import json_object
 from mahavishnu.cli.arguments import pairs as pairs_of
 from mahavishnu.cli.columns import TARGET_STATS, TARGETS
 from mahavishnu.cli.completion import target_names
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
+from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.printing import emit, line, pairs, waiting
 from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
 from mahavishnu.cli.shared import Group
@@ -53,9 +53,6 @@ def add(
     options: Annotated[str | None, typer.Option(metavar="JSON", help="Whatever its adapter takes.")] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Add it although it cannot run now.")] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Add a target to the store.
 
@@ -130,9 +127,6 @@ def list_all(
     ctx: typer.Context,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """All targets in their default order, and how they are now.
 
@@ -171,9 +165,6 @@ def show(
     name: Name,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """One target, how it is now, and what is known of it.
 
@@ -202,9 +193,6 @@ def enable(
     ctx: typer.Context,
     name: Name,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Let a target be chosen again.
 
@@ -222,9 +210,6 @@ def disable(
     ctx: typer.Context,
     name: Name,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Never choose a target, until it is enabled again.
 
@@ -242,9 +227,6 @@ def remove(
     ctx: typer.Context,
     name: Name,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Take a target out of the store; its history stays.
 

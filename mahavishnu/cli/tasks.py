@@ -12,7 +12,7 @@ from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.columns import CANDIDATES
 from mahavishnu.cli.completion import target_names, task_types
 from mahavishnu.cli.demands import Deadline, Demands, ForObjective, MaxCost, MaxLatency, MinQuality, MinSuccessRate
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, with_app
+from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.ids import DecisionId
 from mahavishnu.cli.printing import emit, emit_line, line, note, piece, prose, waiting
 from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape
@@ -62,9 +62,6 @@ def route(
     tag: Tag = None,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Decide which target a task would go to, without running it.
 
@@ -130,9 +127,6 @@ def execute(
     tag: Tag = None,
     streaming: Annotated[bool, typer.Option("--stream", help="Print the answer while it is being written.")] = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Run a task on the best target, and on the next ones where that fails.
 
@@ -247,9 +241,6 @@ def outcome(
     quality: Annotated[float | None, typer.Option(help="How good it was, from 0 to 1.")] = None,
     remark: Annotated[str | None, typer.Option("--note", help="Anything to keep with it.")] = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Record what was learnt about a decision afterwards; the next decisions take it into account.
 

@@ -10,7 +10,7 @@ import typer
 from mahavishnu.cli import arguments, workflow_view
 from mahavishnu.cli.columns import WORKFLOWS
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Config, Debug, Json, StoreUrl, Wide, flags_of, with_app, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_app, with_store
 from mahavishnu.cli.ids import RunId
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shared import Group
@@ -53,9 +53,6 @@ def run(
     folder: Folder = None,
     concurrency: Concurrency = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Run a workflow: every step is a task that is routed, as soon as what it needs has succeeded.
 
@@ -93,9 +90,6 @@ def resume(
     folder: Folder = None,
     concurrency: Concurrency = None,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Run what is left of a workflow that failed, was stopped, or lost its process.
 
@@ -124,9 +118,6 @@ def status(
     run_id: RunId,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """How a run stands, step by step, wherever it runs.
 
@@ -145,9 +136,6 @@ def list_(
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
     wide: Wide = False,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """The runs that were started last.
 
@@ -165,9 +153,6 @@ def cancel(
     ctx: typer.Context,
     run_id: RunId,
     as_json: Json = False,
-    _config: Config = None,
-    _store: StoreUrl = None,
-    _debug: Debug = False,
 ) -> None:
     """Ask a run to stop, wherever it runs; it does so within about a second.
 
