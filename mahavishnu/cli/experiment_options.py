@@ -12,7 +12,7 @@ import typer
 from mahavishnu.cli import amounts
 from mahavishnu.cli.arguments import bad, pairs
 from mahavishnu.cli.completion import objectives, target_names, task_types
-from mahavishnu.cli.demands import read_objective
+from mahavishnu.cli.objective_option import read_objective
 from mahavishnu.errors import did_you_mean
 from mahavishnu.model.experiment import Change, Experiment, Guardrail, Measure, Step
 from mahavishnu.model.objective import objective_of

@@ -14,8 +14,8 @@ from mahavishnu.cli import amounts, arguments, frontier_view
 from mahavishnu.cli.arguments import bad, write
 from mahavishnu.cli.columns import FRONTIER, PLAN, STRATEGIES
 from mahavishnu.cli.completion import task_types
-from mahavishnu.cli.demands import read_objective
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
+from mahavishnu.cli.objective_option import read_objective
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from inspect import cleandoc
+from inspect import Parameter, Signature, cleandoc, signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,6 +95,7 @@ def _format_params(command: Any, ctx: Any, formatter: Any) -> None:
                 formatter.write_dl(records)
 
 
+_LONGEST_CHOICE = 24
 _TYPES = {str: "TEXT", list[str]: "TEXT", int: "N", float: "NUMBER", Path: "PATH"}
 
 
@@ -103,7 +104,11 @@ def _with_type(param: Any) -> Any:
     kind = param.type_descriptor
     if param.param_type_name == "option" and param.metavar is None and not param.is_flag:
         if kind.choices is not None:
-            param.metavar = "|".join(str(getattr(choice, "value", choice)) for choice in kind.choices)
+            words = [str(getattr(choice, "value", choice)) for choice in kind.choices]
+            param.metavar = "|".join(words)
+            if len(param.metavar) > _LONGEST_CHOICE:
+                param.metavar = param.name.upper()
+                param.help = f"{param.help} One of {', '.join(words)}."
         else:
             param.metavar = _TYPES.get(kind.annotation)
     return param
@@ -121,3 +126,29 @@ def _example(paragraph: str) -> str:
 
 def _first_paragraph(text: str) -> str:
     return " ".join(cleandoc(text).partition("\n\n")[0].split())
+
+
+def options_of(reader: Callable[..., Any], name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that `reader` declares; what it makes of them is the command's argument `name`.
+
+    Several commands take the same options that way, and each option is declared, explained and read once.
+    """
+    read = signature(reader, eval_str=True).parameters
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = signature(function, eval_str=True).parameters
+
+        def command(**given: Any) -> None:
+            made = reader(**{option: given.pop(option) for option in read})
+            function(**given, **{name: made})
+
+        context = [own["ctx"]]
+        others = [parameter for parameter in own.values() if parameter.name not in ("ctx", name)]
+        declared = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in (*context, *read.values(), *others)]
+        # Typer reads a command by its signature and its annotations.
+        command.__dict__["__signature__"] = Signature(declared)
+        command.__annotations__ = {each.name: each.annotation for each in declared}
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        return command
+
+    return decorate

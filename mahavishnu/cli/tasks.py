@@ -10,56 +10,29 @@ import typer
 from mahavishnu.cli import arguments
 from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.columns import CANDIDATES
-from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.demands import Deadline, Demands, ForObjective, MaxCost, MaxLatency, MinQuality, MinSuccessRate
+from mahavishnu.cli.completion import target_names
 from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.ids import DecisionId
 from mahavishnu.cli.printing import emit, emit_line, line, note, piece, prose, waiting
 from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape
+from mahavishnu.cli.shared import options_of
+from mahavishnu.cli.task_options import read_task
 from mahavishnu.errors import NothingEligible
 from mahavishnu.model import Decision, Report, Task
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
 
-Text = Annotated[str, typer.Argument(metavar="TEXT", help='What is to be done; "-" reads it from stdin.')]
-TaskType = Annotated[str, typer.Option("--task-type", "-t", help="What kind of task it is.", autocompletion=task_types)]
 Policy = Annotated[str | None, typer.Option(help="Who ranks the targets, instead of routing.policy.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", callback=arguments.seed, help="Makes the choice repeatable.")]
-Exclude = Annotated[
-    list[str] | None, typer.Option(help="A target not to use. Repeatable.", autocompletion=target_names)
-]
-Only = Annotated[str | None, typer.Option("--target", help="Use this target only.", autocompletion=target_names)]
-Capability = Annotated[list[str] | None, typer.Option(help="What the target must be able to do. Repeatable.")]
-Payload = Annotated[str | None, typer.Option(metavar="JSON", help="A JSON object that goes with the text.")]
-Key = Annotated[
-    str | None, typer.Option("--idempotency-key", help="The same key never runs twice: it gives the same result.")
-]
-Once = Annotated[
-    bool, typer.Option("--once", help="Not safe to repeat: try again only where nothing can have happened.")
-]
-Tag = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label that is kept with it. Repeatable.")]
 
 
+@options_of(read_task, "task")
 def route(
     ctx: typer.Context,
-    text: Text,
-    task_type: TaskType,
+    task: Task,
     policy: Policy = None,
     seed: Seed = None,
-    exclude: Exclude = None,
-    target: Only = None,
-    capability: Capability = None,
-    payload: Payload = None,
-    max_latency_ms: MaxLatency = None,
-    max_cost: MaxCost = None,
-    min_success_rate: MinSuccessRate = None,
-    min_quality: MinQuality = None,
-    objective: ForObjective = None,
-    deadline_ms: Deadline = None,
-    idempotency_key: Key = None,
-    once: Once = False,
-    tag: Tag = None,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
@@ -67,15 +40,6 @@ def route(
 
     Example: mahavishnu route "some text" --task-type summarise --json
     """
-    demands = Demands(
-        max_latency_ms=max_latency_ms,
-        max_cost=max_cost,
-        min_success_rate=min_success_rate,
-        min_quality=min_quality,
-        objective=objective,
-        deadline_ms=deadline_ms,
-    )
-    task = _task(text, task_type, exclude, target, capability, payload, demands, idempotency_key, once, tag)
 
     async def decide(app: App) -> tuple[Decision | None, NothingEligible | None]:
         try:
@@ -106,25 +70,12 @@ def _show_decision(decision: Decision, *, wide: bool) -> None:
     prose(f"Decision {decision.id} by {decision.policy}, seed {decision.seed}.")
 
 
+@options_of(read_task, "task")
 def execute(
     ctx: typer.Context,
-    text: Text,
-    task_type: TaskType,
+    task: Task,
     policy: Policy = None,
     seed: Seed = None,
-    exclude: Exclude = None,
-    target: Only = None,
-    capability: Capability = None,
-    payload: Payload = None,
-    max_latency_ms: MaxLatency = None,
-    max_cost: MaxCost = None,
-    min_success_rate: MinSuccessRate = None,
-    min_quality: MinQuality = None,
-    objective: ForObjective = None,
-    deadline_ms: Deadline = None,
-    idempotency_key: Key = None,
-    once: Once = False,
-    tag: Tag = None,
     streaming: Annotated[bool, typer.Option("--stream", help="Print the answer while it is being written.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -137,15 +88,6 @@ def execute(
 
     Example: mahavishnu execute "some text" --task-type summarise --idempotency-key order-17
     """
-    demands = Demands(
-        max_latency_ms=max_latency_ms,
-        max_cost=max_cost,
-        min_success_rate=min_success_rate,
-        min_quality=min_quality,
-        objective=objective,
-        deadline_ms=deadline_ms,
-    )
-    task = _task(text, task_type, exclude, target, capability, payload, demands, idempotency_key, once, tag)
     if streaming:
         report = with_app(ctx, lambda app: _stream(app, task, policy, seed, as_json=as_json))
     else:
@@ -195,37 +137,6 @@ def _show_what_happened(report: Report) -> None:
     took = f" in {report.last.latency_ms:.1f} ms" if report.last.latency_ms is not None else ""
     tries = f", attempt {len(report.executions)}" if len(report.executions) > 1 else ""
     note(f"{report.last.target} {how}{took}{tries}, ${usd_text(report.cost_micros)}, decision {report.decision.id}.")
-
-
-def _task(
-    text: str,
-    task_type: str,
-    exclude: list[str] | None,
-    target: str | None,
-    capability: list[str] | None,
-    payload: str | None,
-    demands: Demands,
-    idempotency_key: str | None,
-    once: bool,
-    tag: list[str] | None,
-) -> Task:
-    return Task(
-        type=task_type,
-        text=arguments.text(text),
-        payload=arguments.json_object(payload, "--payload"),
-        capabilities=frozenset(capability or ()),
-        target=target,
-        exclude=frozenset(exclude or ()),
-        max_latency_ms=demands.max_latency_ms,
-        max_cost_usd=demands.max_cost_usd,
-        min_success_rate=demands.min_success_rate,
-        min_quality=demands.min_quality,
-        objective=demands.weights,
-        deadline_ms=demands.deadline_ms,
-        idempotency_key=idempotency_key,
-        repeatable=not once,
-        tags=arguments.pairs(tag, "--tag"),
-    )
 
 
 def outcome(
