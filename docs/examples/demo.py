@@ -16,10 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mahavishnu import Report, Result, Task
+from mahavishnu import Report, Result, Task, target
 from mahavishnu.app import App, open_app
 from mahavishnu.settings import load_settings
-from mahavishnu_local import target
 
 TASKS = 600
 SETTINGS = {

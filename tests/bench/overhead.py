@@ -14,11 +14,10 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from mahavishnu import Task
+from mahavishnu import Task, target
 from mahavishnu.app import make_store, open_app
 from mahavishnu.model import Budget, Micros, Period
 from mahavishnu.settings import load_settings
-from mahavishnu_local import target
 
 CALLS = 2000
 WARM_UP = 200

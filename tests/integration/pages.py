@@ -22,18 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-import typer.main
-
-from mahavishnu.cli.main import app, run
+from mahavishnu.cli.main import _command, run
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: (?P<why>[^>]+) -->\n$")
 _FILE = re.compile(r"^# (?P<name>[\w./-]+\.(?:py|toml))\n")
 _EXITS = re.compile(r"# exits with (?P<code>\d+)$")
 _NEWEST = {
-    "DECISION_ID": (("decisions", "--last", "1"), "id"),
-    "EXECUTION_ID": (("executions", "--last", "1"), "id"),
+    "DECISION_ID": (("decisions", "--last", "1"), "decision_id"),
+    "EXECUTION_ID": (("executions", "--last", "1"), "execution_id"),
     "RUN_ID": (("workflow", "list", "--last", "1"), "run_id"),
     "QUEUED_ID": (("budgets", "queue"), "queued_id"),
 }
@@ -174,13 +171,22 @@ def _newest(placeholder: str) -> str:
 
 
 def _known(words: list[str], where: str) -> None:
-    command: click.Command = typer.main.get_command(app)
-    options = {option for each in command.params for option in each.opts}
-    for word in words:
-        if isinstance(command, click.Group) and word in command.commands:
-            command = command.commands[word]
-            options |= {option for each in command.params for option in each.opts}
-        elif word.startswith("-") and len(word) > 1:
-            assert word.split("=")[0] in options, f"{where}: there is no option {word}"
-        else:
-            assert not isinstance(command, click.Group) or options, f"{where}: there is no command {word}"
+    """Raises AssertionError for a command or an option that does not exist."""
+    command = _command()
+    takes_value = _options(command)
+    left = iter(words)
+    for word in left:
+        option, given, _ = word.partition("=")
+        if word.startswith("-"):
+            assert option in takes_value, f"{where}: there is no option {option}"
+            if takes_value[option] and not given:
+                next(left, None)
+        elif hasattr(command, "get_command"):
+            command = command.get_command(None, word)
+            assert command is not None, f"{where}: there is no command {word}"
+            takes_value |= _options(command)
+
+
+def _options(command: Any) -> dict[str, bool]:
+    """The options of a command, and whether each takes a value."""
+    return {name: not getattr(each, "is_flag", False) for each in command.params for name in each.opts}

@@ -15,6 +15,7 @@ from tests.integration.conftest import Engines
 from tests.integration.pages import Block, Shell, blocks_of, commands_of
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,15 @@ def with_sandbox(engines: Engines) -> Shell:
 
 def test_the_readme_runs_from_top_to_bottom(engines: Engines):
     with_sandbox(engines).run(ROOT / "README.md")
+
+
+def test_the_page_on_engines_runs_from_top_to_bottom(engines: Engines):
+    with_sandbox(engines).run(ROOT / "docs" / "engines.md")
+
+
+@pytest.mark.parametrize("page", [each.name for each in PAGES if each.name != "engines.md"])
+def test_a_page_runs_from_top_to_bottom(page: str):
+    Shell().run(ROOT / "docs" / page)
 
 
 def test_the_readmes_code_and_the_templates_pass_mypy_strict(folder: Path):
@@ -80,6 +90,6 @@ def test_a_script_is_split_as_a_shell_would():
 
 
 def test_no_page_has_commands_that_no_test_would_see():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *PAGES]:
         languages = {block.language for block in blocks_of(page)}
         assert languages <= {"sh", "python", "toml", "sql", "json", ""}, page.name
