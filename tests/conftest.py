@@ -1,5 +1,6 @@
 """Servers that the tests start themselves."""
 
+import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ pytest_plugins = ["tests.running.limits"]
 
 
 load_profile()
+
+# pytest-xdist tells its workers a width, by which tables and sentences would be fitted.
+os.environ.pop("COLUMNS", None)
 
 # A shell that starts something in the background makes it deaf to Ctrl-C, and its children with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
