@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from mahavishnu.model.alert import Alert
     from mahavishnu.ports import Store
 
-group = Group(help="What is out of the ordinary: list, check, ack, resolve.")
+group = Group(help="List, acknowledge and resolve alerts.")
 
 
 @group.command("list")
 def list_alerts(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
-    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Also show resolved alerts.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to show, the newest first.")] = 20,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """The alerts that are open or acknowledged; each condition has one at most.
+    """List the alerts that are open or acknowledged. A condition has at most one.
 
     Example: mahavishnu alerts list --all --json
     """
@@ -47,10 +47,10 @@ def check(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Look at everything that came since the last check; open and close alerts by it, and tell the webhook.
+    """Evaluate what was recorded since the last check: open and close alerts, and notify the webhook.
 
-    The schedule does so every minute (mahavishnu schedule serve). What was
-    not told, because the webhook was away, is told with the next check.
+    The schedule does this every minute (mahavishnu schedule serve). A notification
+    that the webhook did not accept is sent again with the next check.
 
     Example: mahavishnu alerts check
     """
@@ -81,7 +81,7 @@ def ack(
     alert: AlertId,
     as_json: Json = False,
 ) -> None:
-    """Say that somebody has seen an alert; it stays until it is over.
+    """Acknowledge an alert. It stays until its condition ends.
 
     Example: mahavishnu alerts ack 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
@@ -97,10 +97,10 @@ def resolve(
     alert: AlertId,
     as_json: Json = False,
 ) -> None:
-    """Say that an alert is over, or that what it is about is the ordinary from now on.
+    """Resolve an alert, or accept the new values as normal.
 
-    What goes on is watched anew: a price that has risen for good is learnt,
-    and a target that still fails raises another alert.
+    Monitoring starts again: a price that has risen for good becomes normal, and
+    a target that still fails opens another alert.
 
     Example: mahavishnu alerts resolve 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """

@@ -72,25 +72,28 @@ class Tally:
 
 def run(
     ctx: typer.Context,
-    tasks: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="One task a line, as JSON.")],
+    tasks: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="A file with one task in each line, as JSON.")],
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="How many run at once, instead of limits.concurrency.")
+        int | None, typer.Option(min=1, max=10_000, help="How many tasks run at once, instead of limits.concurrency.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="RESULTS.jsonl", help="Where the results go, in the order of the tasks.")
+        Path | None,
+        typer.Option(metavar="RESULTS.jsonl", help="The file to write the results to, in the order of the tasks."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Run everything anew, also what succeeded before.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Run every task again, also those that succeeded before.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the tasks of a file.
 
-    Run the same command again after a crash, or with lines added:
-    what succeeded is not repeated, what failed is tried again.
+    Run the same command again after a crash, or after adding lines: a task that
+    succeeded is not repeated, a task that failed is tried again.
 
-    A line is {"type": "summarise", "text": "…"}, with payload, capabilities,
-    target, exclude, deadline_ms, max_latency_ms, max_cost_usd, objective,
-    min_success_rate, min_quality, idempotency_key, repeatable and tags where
-    they are needed.
+    Each line is an object such as {"type": "summarise", "text": "…"}. Optional
+    keys: payload, capabilities, target, exclude, deadline_ms, max_latency_ms,
+    max_cost_usd, objective, min_success_rate, min_quality, idempotency_key,
+    repeatable and tags.
 
     Example: mahavishnu run tasks.jsonl --out results.jsonl
     """

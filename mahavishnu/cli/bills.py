@@ -49,18 +49,25 @@ class Billed:
 def bill(
     ctx: typer.Context,
     execution_id: MaybeExecutionId = None,
-    amount: Annotated[str | None, typer.Argument(metavar="USD", help="What it cost in all.")] = None,
-    remark: Annotated[str, typer.Option("--note", help="Anything to keep with it, such as an invoice.")] = "",
+    amount: Annotated[str | None, typer.Argument(metavar="USD", help="What the run cost in all.")] = None,
+    remark: Annotated[
+        str, typer.Option("--note", help="A note that is kept with the entry, such as an invoice number.")
+    ] = "",
     file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Many: columns execution_id, amount and maybe note.")
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Read many bills from a file with the columns execution_id, amount and, optionally, note.",
+        ),
     ] = None,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Put the ledger right by a bill that came late: one more entry, over the difference.
+    """Correct the ledger by a late bill: adds an entry over the difference.
 
-    It counts in the budgets and periods in which the run counted. The same bill
-    again changes nothing.
+    The correction counts in the budgets and periods in which the run counted. The
+    same bill again changes nothing.
 
     Example: mahavishnu budgets bill 01KB2Q7YV0S3J4N5P6R7T8V9WX 0.0123 --note "invoice 17"
     """

@@ -25,9 +25,9 @@ from mahavishnu.model.task import NAME
 if TYPE_CHECKING:
     from mahavishnu.ports import Store
 
-group = Group(help="What may be spent: set, list, show, remove; what waits for room: queue, drain; late bills: bill.")
+group = Group(help="Manage budgets, the queue of tasks that wait for one, and late bills.")
 
-BudgetName = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=budget_names)]
+BudgetName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=budget_names)]
 
 NONE = "none"
 """What is typed to take a limit, or what narrows a budget down, away again."""
@@ -37,33 +37,42 @@ NONE = "none"
 def set_budget(
     ctx: typer.Context,
     name: BudgetName,
-    limit: Annotated[str | None, typer.Option(metavar="USD", help="Never more than this in a period.")] = None,
-    soft: Annotated[str | None, typer.Option(metavar="USD", help="From here on there is an alert.")] = None,
-    period: Annotated[Period | None, typer.Option(help="When it begins anew; if nobody says, never.")] = None,
+    limit: Annotated[
+        str | None, typer.Option(metavar="USD", help="Hard limit: the most that may be spent in a period.")
+    ] = None,
+    soft: Annotated[
+        str | None, typer.Option(metavar="USD", help="Soft limit: an alert opens when it is reached.")
+    ] = None,
+    period: Annotated[
+        Period | None, typer.Option(help="The period after which the budget starts again. Default: never.")
+    ] = None,
     zone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Whose midnight ends a period, such as Europe/Vienna; else UTC.")
+        str | None,
+        typer.Option(
+            metavar="ZONE", help="Time zone whose midnight ends a period, such as Europe/Vienna. Default: UTC."
+        ),
     ] = None,
     task_type: Annotated[
-        str | None, typer.Option("--task-type", "-t", help="For this type only.", autocompletion=task_types)
+        str | None, typer.Option("--task-type", "-t", help="Only tasks of this type.", autocompletion=task_types)
     ] = None,
-    target: Annotated[str | None, typer.Option(help="For this target only.", autocompletion=target_names)] = None,
-    adapter: Annotated[str | None, typer.Option(help="For the targets of this adapter only.")] = None,
+    target: Annotated[str | None, typer.Option(help="Only this target.", autocompletion=target_names)] = None,
+    adapter: Annotated[str | None, typer.Option(help="Only targets of this adapter.")] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="For tasks with this label only. Repeatable.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only tasks with this label. Repeatable.")
     ] = None,
     on_exhausted: Annotated[
-        OnExhausted | None, typer.Option(help="What becomes of a task without room; if nobody says, reject.")
+        OnExhausted | None, typer.Option(help="What happens to a task that has no room. Default: reject.")
     ] = None,
     max_age: Annotated[
-        str | None, typer.Option(metavar="AGE", help="How long a task may wait in its queue; else 24h.")
+        str | None, typer.Option(metavar="AGE", help="How long a task may wait in the queue. Default: 24h.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a budget, or change it: what is not given stays as it was, and so does what was spent.
+    """Create or change a budget. What is not given stays as it was, and so does what was spent.
 
-    What is not narrowed down covers every run. A run counts in all budgets that
-    cover it, and needs room in each. The word "none" takes a limit, or what
-    narrows it down, away again.
+    A budget without a restriction covers every run. A run counts in all budgets
+    that cover it, and needs room in each. The word "none" removes a limit or a
+    restriction.
 
     Example: mahavishnu budgets set search --limit 25 --soft 20 --period day --tag team=search
     """
@@ -107,7 +116,7 @@ def list_budgets(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Every budget as it stands now.
+    """List all budgets and what is left of each.
 
     Example: mahavishnu budgets list
     """
@@ -125,11 +134,11 @@ def list_budgets(
 def show(
     ctx: typer.Context,
     name: BudgetName,
-    last: Annotated[int, typer.Option(min=0, max=100_000, help="How many of its entries, the newest.")] = 10,
+    last: Annotated[int, typer.Option(min=0, max=100_000, help="How many of its newest entries to show.")] = 10,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """One budget: its terms, how it stands in this period, and what was written down in it last.
+    """Show one budget: its limits, what was spent in this period, and its last ledger entries.
 
     Example: mahavishnu budgets show search
     """
@@ -159,7 +168,7 @@ def remove(
     name: BudgetName,
     as_json: Json = False,
 ) -> None:
-    """Take a budget away; what was spent stays in the ledger.
+    """Remove a budget. What was spent stays in the ledger.
 
     Example: mahavishnu budgets remove search
     """

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from mahavishnu.cli.lazy import Entry
 
-_QUEUE = Entry("queue:group", "What waits for room in a budget, in the order in which it will run.")
+_QUEUE = Entry("queue:group", "List the tasks that wait for room in a budget, in the order in which they will run.")
 _EXPERIMENTS = Entry(
     "experiments:group",
-    "Try a change on a share of the tasks: start, status, list, pause, resume, stop, check, report, compare; power and "
-    "simulate, before anything starts.",
+    "Compare a change with what is published, on a share of the tasks.",
     inlined=("experiment_reports:group", "experiment_plans:group"),
 )
 
@@ -20,40 +19,46 @@ COMMANDS: Mapping[str, Entry] = {
         "Write a commented configuration file: config/mahavishnu.toml, or the one that --config names.",
     ),
     "route": Entry("tasks:route", "Decide which target a task would go to, without running it."),
-    "execute": Entry("tasks:execute", "Run a task on the best target, and on the next ones where that fails."),
+    "execute": Entry("tasks:execute", "Run a task on the best target; where that fails, on the next one."),
     "run": Entry("batch:run", "Run the tasks of a file."),
     "outcome": Entry(
         "tasks:outcome",
-        "Record what was learnt about a decision afterwards; the next decisions take it into account.",
+        "Record what was learnt about a decision after it ended. Later decisions take it into account.",
     ),
-    "status": Entry("running:status", "What was recorded of an attempt, and what its engine says of it now."),
-    "cancel": Entry("running:cancel", "Stop what still runs for a decision, also where another process began it."),
-    "decisions": Entry("records:decisions", "The decisions that were made, and why."),
-    "executions": Entry("records:executions", "The attempts that were made, and how each one ended."),
-    "costs": Entry("costs:costs", "What was spent, to the micro-dollar: charges, and what late bills put right."),
-    "doctor": Entry("doctor:doctor", "What is installed, reachable or missing, and the command that mends it."),
+    "status": Entry("running:status", "Show what was recorded about an execution, and what its engine reports now."),
+    "cancel": Entry(
+        "running:cancel", "Stop the running executions of a decision, also those that another process started."
+    ),
+    "decisions": Entry("records:decisions", "List decisions, the newest first, with the reason for each."),
+    "executions": Entry("records:executions", "List executions, the newest first, and how each one ended."),
+    "costs": Entry(
+        "costs:costs", "Show what was spent, to the micro-dollar: charges, and their corrections by late bills."
+    ),
+    "doctor": Entry(
+        "doctor:doctor", "Check what is installed, reachable or missing, and name the command that repairs it."
+    ),
     "targets": Entry(
         "targets:group",
-        "What tasks can be sent to: add, discover, check, list, show, enable, remove.",
+        "Manage targets, which are what tasks can be sent to.",
         parts={"discover": "discovery:discover", "check": "discovery:check"},
     ),
-    "workflow": Entry("workflow:group", "Tasks that need each other: run, status, list, cancel, resume."),
+    "workflow": Entry("workflow:group", "Run workflows: tasks that depend on each other."),
     "budgets": Entry(
         "budgets:group",
-        "What may be spent: set, list, show, remove; what waits for room: queue, drain; late bills: bill.",
+        "Manage budgets, the queue of tasks that wait for one, and late bills.",
         parts={"drain": "queue:drain", "bill": "bills:bill"},
         groups={"queue": _QUEUE},
     ),
     "experiments": _EXPERIMENTS,
     "routing": Entry(
         "routing:group",
-        "What routing has learnt: stats, orders, snapshots, recalculate, rollback; experiments: ab-test.",
+        "Show and publish what routing has learnt; set strategies; plan under budgets.",
         parts={"set-budget": "budgets:set_budget", "aside": "asides:aside", "release": "asides:release"},
         inlined=("planning:group",),
         groups={"ab-test": _EXPERIMENTS},
     ),
-    "schedule": Entry("schedule:group", "The jobs that keep what is known up to date: serve, deploy, list, run."),
-    "alerts": Entry("alerts:group", "What is out of the ordinary: list, check, ack, resolve."),
-    "store": Entry("store:group", "What is kept, and where: info, get, verify, backup, restore, processes."),
-    "engines": Entry("engines:group", "Real engines, started here to try things out: up."),
+    "schedule": Entry("schedule:group", "Run the scheduled jobs that keep statistics, orders and alerts up to date."),
+    "alerts": Entry("alerts:group", "List, acknowledge and resolve alerts."),
+    "store": Entry("store:group", "Inspect, verify, back up, restore and upgrade the store."),
+    "engines": Entry("engines:group", "Start real engines on this machine to try things out."),
 }

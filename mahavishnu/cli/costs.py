@@ -27,19 +27,24 @@ DIMENSIONS = ("target", "adapter", "task_type", "day")
 def costs(
     ctx: typer.Context,
     by: Annotated[
-        str, typer.Option(metavar="WHAT,…", help="Any of target, adapter, task-type, day, tag:NAME.")
+        str,
+        typer.Option(
+            metavar="WHAT,…", help="What to group by: target, adapter, task-type, day or tag:NAME, separated by commas."
+        ),
     ] = "target",
     window: Annotated[
         str,
-        typer.Option(metavar="AGE", help="How far back: 30d are days in UTC, today among them; 12h is by the clock."),
+        typer.Option(
+            metavar="AGE", help="How far back: 30d means 30 days in UTC including today, 12h the last twelve hours."
+        ),
     ] = "30d",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the total.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What was spent, to the micro-dollar: charges, and what late bills put right.
+    """Show what was spent, to the micro-dollar: charges, and their corrections by late bills.
 
-    Runs that cost nothing and that no budget covers leave no entry and are not
-    counted.
+    A run that costs nothing and that no budget covers has no entry in the ledger
+    and is not counted.
 
     Example: mahavishnu costs --by target,task-type --window 30d
     """

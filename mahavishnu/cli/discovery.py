@@ -46,7 +46,7 @@ class Answer:
 def discover(
     ctx: typer.Context,
     adapter: Annotated[str | None, typer.Option(help="Ask the engine of this adapter only.")] = None,
-    add: Annotated[bool, typer.Option("--add", "--yes", help="Add what is new without asking.")] = False,
+    add: Annotated[bool, typer.Option("--add", "--yes", help="Add new targets without asking.")] = False,
     task_type: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,7 +60,7 @@ def discover(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Ask each engine what it has, and offer to add what is not a target yet.
+    """Ask each engine what it can run, and offer to add what is not a target yet.
 
     A new target never takes every task type unless you ask for it with --task-type "*".
 
@@ -230,14 +230,16 @@ def check(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="These targets; otherwise all.", autocompletion=target_names),
+        typer.Argument(
+            metavar="NAME", help="The targets to check; without a name, all of them.", autocompletion=target_names
+        ),
     ] = None,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Ask the targets how they are now, and say what to do about those that are not well.
+    """Check the health of targets, and say how to repair those that are not healthy.
 
-    Exits 1 where one cannot run that is enabled, or that was asked for.
+    Exits with 1 if a target cannot run that is enabled or was named.
 
     Example: mahavishnu targets check
     """

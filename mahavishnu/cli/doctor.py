@@ -58,7 +58,7 @@ def doctor(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """What is installed, reachable or missing, and the command that mends it.
+    """Check what is installed, reachable or missing, and name the command that repairs it.
 
     Example: mahavishnu doctor --json
     """

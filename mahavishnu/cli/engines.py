@@ -32,7 +32,7 @@ Tell = Callable[[str, str], None]
 
 FOLDER = Path("mahavishnu-engines")
 
-group = Group(help="Real engines, started here to try things out: up.")
+group = Group(help="Start real engines on this machine to try things out.")
 
 
 @group.callback()
@@ -43,28 +43,29 @@ def engines() -> None:
 @group.command()
 def up(
     only: Annotated[
-        str | None, typer.Option(metavar="A,B", help="These engines only, by the names of their adapters.")
+        str | None, typer.Option(metavar="A,B", help="Only these engines, by the names of their adapters.")
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where they keep their data and their logs.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="The folder for their data and logs.")] = FOLDER,
     config_out: Annotated[
-        Path | None, typer.Option(help="The configuration to write, instead of mahavishnu.toml in the folder.")
+        Path | None, typer.Option(help="The configuration file to write. Default: mahavishnu.toml in the folder.")
     ] = None,
     key_env: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help='Ask for the key in this environment variable ("user:password" for Prefect).'
+            metavar="NAME",
+            help='The engines require the key in this environment variable ("user:password" for Prefect).',
         ),
     ] = None,
     for_s: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after so long, not at Ctrl-C.")
+        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after this time instead of at Ctrl-C.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Start real engines for trying out, and stop them all at Ctrl-C.
+    """Start real engines to try things out, and stop them all at Ctrl-C.
 
-    Nothing leaves this machine: the engines are real, the models behind them
-    are simulated. With --json, one object for each engine when it is ready,
-    then one with the configuration, and what happens besides on stderr.
+    Nothing leaves this machine: the engines are real, the models behind them are
+    simulated. With --json, prints one object for each engine when it is ready,
+    then one with the configuration; everything else goes to stderr.
 
     Example: mahavishnu engines up --only agno,openai
     """

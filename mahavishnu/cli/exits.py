@@ -90,7 +90,7 @@ def _after_the_semicolon(sentence: str) -> str | None:
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | None) and redacted(str(value)) == str(value)
+    return isinstance(value, str | int | None) and not isinstance(value, bool) and redacted(str(value)) == str(value)
 
 
 def usage(error: typer.BadParameter) -> str:

@@ -23,21 +23,27 @@ ORDERED_BY = "statistical"
 TaskTypes = Annotated[
     list[str] | None,
     typer.Option(
-        "--task-type", "-t", help="Tried on tasks of this type; else on all. Repeatable.", autocompletion=task_types
+        "--task-type",
+        "-t",
+        help="Only tasks of this type take part. Default: all types. Repeatable.",
+        autocompletion=task_types,
     ),
 ]
-Order = Annotated[str | None, typer.Option(metavar="A,B,C", help="The treatment's preference order.")]
-PolicyName = Annotated[str | None, typer.Option(metavar="POLICY", help="The policy that the treatment goes by.")]
+Order = Annotated[str | None, typer.Option(metavar="A,B,C", help="Preference order of the treatment.")]
+PolicyName = Annotated[str | None, typer.Option(metavar="POLICY", help="Policy of the treatment.")]
 ForObjective = Annotated[
     str | None,
-    typer.Option(metavar="WORD|WEIGHTS", help="What its choices are to be good at.", autocompletion=objectives),
+    typer.Option(metavar="WORD|WEIGHTS", help="Objective of the treatment.", autocompletion=objectives),
 ]
 Weights = Annotated[
-    str | None, typer.Option(metavar="WEIGHTS", help="The objective as weights, such as success=0.6,cost=0.4.")
+    str | None,
+    typer.Option(metavar="WEIGHTS", help="Objective of the treatment as weights, such as success=0.6,cost=0.4."),
 ]
 Swap = Annotated[
     list[str] | None,
-    typer.Option(metavar="A=B", help="Try target B wherever A is. Repeatable.", autocompletion=target_names),
+    typer.Option(
+        metavar="A=B", help="The treatment uses target B in place of target A. Repeatable.", autocompletion=target_names
+    ),
 ]
 ControlOrder = Annotated[str | None, typer.Option(metavar="A,B,C", help="The control's, if not what is published.")]
 ControlPolicy = Annotated[str | None, typer.Option(metavar="POLICY", help="The control's, if not what is published.")]
@@ -45,35 +51,49 @@ ControlObjective = Annotated[
     str | None, typer.Option(metavar="WORD|WEIGHTS", help="The control's, if not what is published.")
 ]
 ControlSwap = Annotated[list[str] | None, typer.Option(metavar="A=B", help="The control's. Repeatable.")]
-Share = Annotated[float | None, typer.Option(help="Of the units, this share gets the treatment; else 0.1.")]
+Share = Annotated[float | None, typer.Option(help="Share of the units that get the treatment. Default: 0.1.")]
 Ramp = Annotated[
-    str | None, typer.Option(metavar="AFTER=SHARE,…", help="How the share grows later, such as 1h=.2,1d=.5.")
+    str | None,
+    typer.Option(
+        metavar="AFTER=SHARE,…", help="How the share grows, such as 1h=.2,1d=.5: 20 % after an hour, 50 % after a day."
+    ),
 ]
 Unit = Annotated[
-    str | None, typer.Option(metavar="task|TAG", help="What is assigned: each task, or a tag such as user.")
+    str | None,
+    typer.Option(metavar="task|TAG", help="The unit that is assigned: each task, or the value of a tag such as user."),
 ]
-Layer = Annotated[str | None, typer.Option(help="Experiments of one layer share its units out among themselves.")]
-OfTraffic = Annotated[float | None, typer.Option("--traffic", help="How much of its layer it has, up to 1; else all.")]
-Primary = Annotated[str | None, typer.Option(metavar="MEASURE", help="What is to become better; else success.")]
+Layer = Annotated[str | None, typer.Option(help="Experiments in the same layer never share a unit.")]
+OfTraffic = Annotated[
+    float | None, typer.Option("--traffic", help="Share of its layer that takes part, up to 1. Default: all of it.")
+]
+Primary = Annotated[
+    str | None, typer.Option(metavar="MEASURE", help="The measure that is to improve. Default: success.")
+]
 Guardrails = Annotated[
     list[str] | None,
     typer.Option(
         "--guardrail",
         metavar="MEASURE[:MARGIN[:LIMIT]]",
-        help="What must not get worse by more than MARGIN: points of success or quality (0.02), a share of latency or "
-        "cost (0.2). LIMIT is a promise in ms or dollars. Repeatable.",
+        help="A measure that must not get worse by more than MARGIN: points of success or quality "
+        "(0.02), or a share of latency or cost (0.2). LIMIT is an upper bound in ms or "
+        "dollars. Repeatable.",
     ),
 ]
 Promote = Annotated[
-    bool | None, typer.Option("--promote/--no-promote", help="Publish the treatment once it is better.")
+    bool | None, typer.Option("--promote/--no-promote", help="Publish the treatment when it is proven better.")
 ]
-Alpha = Annotated[float | None, typer.Option(help="How likely a rollback without cause may be; else 0.05.")]
-MinEvidence = Annotated[int | None, typer.Option(help="Nothing is done before so many treated outcomes; else 100.")]
-MaxDays = Annotated[float | None, typer.Option(help="How long it runs at the most; else 28.")]
-Owner = Annotated[str | None, typer.Option(help="Who is told how it ends.")]
-Hypothesis = Annotated[str | None, typer.Option(metavar="TEXT", help="What is expected, and why.")]
+Alpha = Annotated[float | None, typer.Option(help="Highest probability of a rollback without cause. Default: 0.05.")]
+MinEvidence = Annotated[
+    int | None, typer.Option(help="Evaluated once the treatment has this many outcomes. Default: 100.")
+]
+MaxDays = Annotated[float | None, typer.Option(help="Longest run time in days. Default: 28.")]
+Owner = Annotated[str | None, typer.Option(help="The person or team that is told how it ends.")]
+Hypothesis = Annotated[str | None, typer.Option(metavar="TEXT", help="What you expect, and why.")]
 File = Annotated[
-    Path | None, typer.Option("--file", metavar="FILE", help="An experiment as TOML; what is typed beside it wins.")
+    Path | None,
+    typer.Option(
+        "--file", metavar="FILE", help="A TOML file with the experiment. Options on the command line override it."
+    ),
 ]
 
 

@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 
 group = Group()
 
-Share = Annotated[float, typer.Option(help="The treatment's share of the requests.")]
-Power = Annotated[float, typer.Option(help="How likely one look is to find it.")]
-Alpha = Annotated[float, typer.Option(help="How likely it is to be found where it is not.")]
-ADay = Annotated[float | None, typer.Option("--a-day", help="Requests of a day.")]
+Share = Annotated[float, typer.Option(help="Share of the requests that get the treatment.")]
+Power = Annotated[float, typer.Option(help="Probability that one test detects the fall.")]
+Alpha = Annotated[float, typer.Option(help="Probability of a false alarm.")]
+ADay = Annotated[float | None, typer.Option("--a-day", help="Requests in a day.")]
 OfType = Annotated[
     str | None,
-    typer.Option("--task-type", "-t", help="Instead: its requests, by the last seven days.", autocompletion=task_types),
+    typer.Option(
+        "--task-type",
+        "-t",
+        help="Take the requests in a day from the last seven days of this task type.",
+        autocompletion=task_types,
+    ),
 ]
 
 
@@ -38,24 +43,26 @@ OfType = Annotated[
 def power(
     ctx: typer.Context,
     baseline: Annotated[
-        float | None, typer.Option(help="What succeeds now; else what did in the last days, or 0.9.")
+        float | None, typer.Option(help="Success rate now. Default: that of the last seven days, or 0.9.")
     ] = None,
-    detect: Annotated[float, typer.Option(help="The fall that is to be found, such as 0.05 for five points.")] = 0.05,
-    margin: Annotated[float, typer.Option(help="The guardrail's margin, beyond which it is to be found.")] = 0.0,
+    detect: Annotated[float, typer.Option(help="The fall to detect, such as 0.05 for five points.")] = 0.05,
+    margin: Annotated[float, typer.Option(help="Margin of the guardrail. The fall is detected beyond it.")] = 0.0,
     share: Share = 0.1,
     power: Power = 0.8,
     alpha: Alpha = 0.05,
     a_day: ADay = None,
     task_type: OfType = None,
-    latency: Annotated[bool, typer.Option("--latency", help="Of latency or cost, by --sigma and --factor.")] = False,
-    sigma: Annotated[float, typer.Option(help="The deviation of its logarithm: about ln(p95/p50)/1.645.")] = 1.0,
-    factor: Annotated[float, typer.Option(help="How many times as high it becomes.")] = 1.2,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Plan for latency or cost instead of success, with --sigma and --factor.")
+    ] = False,
+    sigma: Annotated[float, typer.Option(help="Standard deviation of its logarithm: about ln(p95/p50)/1.645.")] = 1.0,
+    factor: Annotated[float, typer.Option(help="The factor by which it rises.")] = 1.2,
     as_json: Json = False,
 ) -> None:
-    """How many requests it takes to tell, and how long that is.
+    """Compute how many requests an experiment needs, and how long that takes.
 
-    Watched all the time, as experiments are; and for one look at a sample
-    that was planned (mahavishnu experiments compare).
+    For an experiment that is checked continuously, and for a planned sample that
+    is tested once (mahavishnu experiments compare).
 
     Example: mahavishnu experiments power --baseline 0.9 --detect 0.05 --share 0.1 --a-day 2000
     """
@@ -89,23 +96,25 @@ def power(
 
 @group.command()
 def simulate(
-    baseline: Annotated[float, typer.Option(help="What succeeds under the control.")] = 0.9,
-    effect: Annotated[float, typer.Option(help="The treatment's success less that; 0 for a harmless one.")] = -0.05,
+    baseline: Annotated[float, typer.Option(help="Success rate of the control.")] = 0.9,
+    effect: Annotated[
+        float, typer.Option(help="Success rate of the treatment minus that of the control; 0 means no effect.")
+    ] = -0.05,
     share: Share = 0.1,
-    candidates: Annotated[int, typer.Option(help="Treated outcomes in each run.")] = 10_000,
-    runs: Annotated[int, typer.Option(help="How many times it is drawn.")] = 1_000,
-    min_evidence: Annotated[int, typer.Option(help="Nothing is done before so many treated outcomes.")] = 100,
-    margin: Annotated[float, typer.Option(help="What success may fall by, in points.")] = 0.0,
+    candidates: Annotated[int, typer.Option(help="Treatment outcomes in each simulated run.")] = 10_000,
+    runs: Annotated[int, typer.Option(help="How many runs to simulate.")] = 1_000,
+    min_evidence: Annotated[int, typer.Option(help="Evaluated once the treatment has this many outcomes.")] = 100,
+    margin: Annotated[float, typer.Option(help="How far the success rate may fall, in points.")] = 0.0,
     alpha: Alpha = 0.05,
-    delay: Annotated[float, typer.Option(help="How late outcomes are on average, in tasks.")] = 0.0,
-    missing: Annotated[float, typer.Option(help="The share of outcomes that are never heard of.")] = 0.0,
-    seed: Annotated[int | None, typer.Option(help="Whole number that decides what is drawn.")] = None,
+    delay: Annotated[float, typer.Option(help="Average delay of an outcome, in tasks.")] = 0.0,
+    missing: Annotated[float, typer.Option(help="Share of outcomes that never arrive.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Draw an experiment of your own numbers a thousand times.
+    """Simulate an experiment with your own rates, 1,000 times.
 
-    Says how often it is rolled back where it should not be; or, where the
-    treatment is worse than its margin allows, how often and how soon it is.
+    Reports how often the experiment is rolled back without cause or, if the
+    treatment is worse than its margin allows, how often and how soon.
 
     Example: mahavishnu experiments simulate --baseline 0.95 --effect -0.03 --share 0.2
     """

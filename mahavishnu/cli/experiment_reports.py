@@ -30,7 +30,7 @@ def status(
     name: Name,
     as_json: Json = False,
 ) -> None:
-    """How an experiment stands, as of its last check.
+    """Show the state of an experiment as of its last check.
 
     Example: mahavishnu experiments status try-b
     """
@@ -44,11 +44,11 @@ def status(
 @group.command("list")
 def list_experiments(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show experiments that have ended.")] = False,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """The experiments, those made last first.
+    """List experiments, the newest first.
 
     Example: mahavishnu experiments list --all
     """
@@ -68,16 +68,19 @@ def list_experiments(
 def report(
     ctx: typer.Context,
     name: Name,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as one page that needs no other.")] = None,
-    markdown: Annotated[Path | None, typer.Option("--md", metavar="FILE", help="Write it as markdown.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page that loads nothing else.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option("--md", metavar="FILE", help="Write the report as Markdown.")] = None,
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="Work everything out again from the facts, and say whether it is equal.")
+        bool,
+        typer.Option("--recompute", help="Recompute everything from the recorded facts, and say whether it is equal."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """What was tried and seen, what was done about it and why, and how to work it out again.
+    """Print the report of an experiment: the plan, the evidence, the decision, and how to recompute it.
 
-    With --recompute the exit code is 1 where anything comes out differently.
+    With --recompute, exits with 1 if any number comes out differently.
 
     Example: mahavishnu experiments report try-b --html try-b.html
     """
@@ -107,7 +110,7 @@ def compare(
     name: Name,
     as_json: Json = False,
 ) -> None:
-    """The two-proportion test and Welch's, for those who planned a sample: to be looked at once.
+    """Run fixed-sample tests (two proportions, Welch). Valid once, when the planned sample is complete.
 
     Example: mahavishnu experiments compare try-b
     """

@@ -25,12 +25,9 @@ if TYPE_CHECKING:
     from mahavishnu.jobs.experiments.prospects import Prospect
     from mahavishnu.ports import Clock, Store
 
-group = Group(
-    help="Try a change on a share of the tasks: start, status, list, pause, resume, stop, check, report, compare; "
-    "power and simulate, before anything starts."
-)
+group = Group(help="Compare a change with what is published, on a share of the tasks.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=experiment_names)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=experiment_names)]
 
 
 @group.command()
@@ -61,16 +58,18 @@ def start(
     owner: options.Owner = None,
     hypothesis: options.Hypothesis = None,
     file: options.File = None,
-    detect: Annotated[float | None, typer.Option(help="The fall of success to plan for; else 0.05.")] = None,
-    draft: Annotated[bool, typer.Option("--draft", help="Write it down, and start it later.")] = False,
+    detect: Annotated[
+        float | None, typer.Option(help="The fall of the success rate to plan for. Default: 0.05.")
+    ] = None,
+    draft: Annotated[bool, typer.Option("--draft", help="Save it without starting it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Start an experiment, or a draft of before by its name alone.
+    """Start an experiment, or start a draft by its name.
 
-    What the treatment changes is an order, a policy, an objective or a target
-    for another; the control has what is published. A share of the units is
-    assigned by chance, and stays where it was assigned. Where the treatment
-    harms success, or whatever else is guarded, it is rolled back by itself.
+    The treatment changes the order, the policy, the objective, or replaces one
+    target by another. The control uses what is published. A share of the units is
+    assigned to the treatment at random and stays there. If the treatment harms
+    success, or another guarded measure, the experiment rolls back by itself.
 
     Example: mahavishnu experiments start try-b -t summarise --swap a=b --share 0.1 --guardrail latency:0.2
     """
@@ -137,7 +136,7 @@ def pause(
     name: Name,
     as_json: Json = False,
 ) -> None:
-    """Give everybody what the control has, until it is resumed.
+    """Pause an experiment: all units get the control until it is resumed.
 
     Example: mahavishnu experiments pause try-b
     """
@@ -153,7 +152,7 @@ def resume(
     name: Name,
     as_json: Json = False,
 ) -> None:
-    """Go on with one that was paused: every unit has the arm that it had before.
+    """Resume a paused experiment. Each unit keeps the arm that it had.
 
     Example: mahavishnu experiments resume try-b
     """
@@ -167,10 +166,10 @@ def resume(
 def stop(
     ctx: typer.Context,
     name: Name,
-    why: Annotated[str, typer.Option("--note", help="Why, for the report.")] = "",
+    why: Annotated[str, typer.Option("--note", help="The reason, for the report.")] = "",
     as_json: Json = False,
 ) -> None:
-    """End an experiment for good. Nothing of its treatment is published.
+    """End an experiment. Nothing of its treatment is published.
 
     Example: mahavishnu experiments stop try-b --note "we know enough"
     """
@@ -185,9 +184,9 @@ def check(
     ctx: typer.Context,
     as_json: Json = False,
 ) -> None:
-    """Read what came since the last check, and act on what it proves.
+    """Read the outcomes since the last check, and act on what they prove.
 
-    The schedule does so every minute (mahavishnu schedule serve).
+    The schedule does this every minute (mahavishnu schedule serve).
 
     Example: mahavishnu experiments check
     """

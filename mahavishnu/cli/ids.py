@@ -48,7 +48,7 @@ def _whole(kind: IdKind) -> Callable[[typer.Context, str | None], str | None]:
     return read
 
 
-_HELP = "Whole, or its last letters, 8 at the least."
+_HELP = "The id, or its last letters: at least 8."
 
 DecisionId = Annotated[str, typer.Argument(metavar="DECISION_ID", help=_HELP, callback=_whole(IdKind.DECISION))]
 ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION_ID", help=_HELP, callback=_whole(IdKind.EXECUTION))]
@@ -58,7 +58,10 @@ MaybeExecutionId = Annotated[
 OfDecision = Annotated[
     str | None,
     typer.Option(
-        "--decision", metavar="DECISION_ID", help="Only the attempts of this one.", callback=_whole(IdKind.DECISION)
+        "--decision",
+        metavar="DECISION_ID",
+        help="Only the executions of this decision.",
+        callback=_whole(IdKind.DECISION),
     ),
 ]
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help=_HELP, callback=_whole(IdKind.WORKFLOW_RUN))]

@@ -25,8 +25,8 @@ COMPLETE = "_MAHAVISHNU_COMPLETE"
 app = Group(
     name=NAME,
     cls=LazyGroup,
-    help="An adaptive router: it chooses, runs, records and learns.",
-    epilog="Begin with: mahavishnu init. What is missing: mahavishnu doctor.",
+    help="Route tasks to the target that does them best, run them, and learn from how they end.",
+    epilog="First steps: mahavishnu init writes a configuration, mahavishnu doctor says what is missing.",
     pretty_exceptions_enable=False,
 )
 

@@ -15,7 +15,7 @@ ForObjective = Annotated[
     typer.Option(
         "--objective",
         metavar="WORD|WEIGHTS",
-        help="What counts: success, cost, latency, quality, balanced, or such as success=3,cost=1.",
+        help="What to optimise: success, cost, latency, quality or balanced, or weights such as success=3,cost=1.",
         autocompletion=objectives,
     ),
 ]

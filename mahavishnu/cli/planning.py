@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 group = Group()
 
-TaskType = Annotated[str, typer.Argument(metavar="TASK_TYPE", autocompletion=task_types)]
+TaskType = Annotated[str, typer.Argument(metavar="TASK_TYPE", help="The task type.", autocompletion=task_types)]
 
 _A_DAY = {Period.HOUR: 24.0, Period.DAY: 1.0, Period.WEEK: 1 / 7, Period.MONTH: 1 / 30}
 
@@ -41,19 +41,22 @@ def set_strategy(
     ctx: typer.Context,
     task_type: TaskType,
     objective: Annotated[
-        str | None, typer.Argument(metavar="OBJECTIVE", help="latency, cost, success, quality, balanced, weighted.")
+        str | None,
+        typer.Argument(metavar="OBJECTIVE", help="One of latency, cost, success, quality, balanced, weighted."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(metavar="WEIGHTS", help="Instead of a word: success=0.6,cost=0.4")
+        str | None, typer.Option(metavar="WEIGHTS", help="Weights instead of a word, such as success=0.6,cost=0.4.")
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Go back to the strategy of before.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Leave it to the policy's own weights.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Restore the previous strategy.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove the strategy, so that the weights of the policy apply.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """What the choices for a task type are to be good at.
+    """Set the objective for a task type.
 
-    Published as a snapshot: every process goes by it within two seconds, and
-    a task with an objective of its own is not touched. The words interactive,
+    The strategy is published as a snapshot, and every process uses it within two
+    seconds. A task with its own objective is not affected. The words interactive,
     batch and critical stand for latency, cost and success.
 
     Example: mahavishnu routing set-strategy summarise weighted --weights success=0.6,cost=0.4
@@ -87,7 +90,7 @@ def strategies(
     ctx: typer.Context,
     as_json: Json = False,
 ) -> None:
-    """What the choices for each task type are to be good at, where somebody has said so.
+    """List the strategies that were set, by task type.
 
     Example: mahavishnu routing strategies
     """
@@ -102,15 +105,15 @@ def strategies(
 @group.command()
 def frontier(
     ctx: typer.Context,
-    task_type: Annotated[str, typer.Option("--task-type", "-t", autocompletion=task_types)],
-    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into this file.")] = None,
+    task_type: Annotated[str, typer.Option("--task-type", "-t", help="The task type.", autocompletion=task_types)],
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the frontier into this file.")] = None,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Which targets nothing else beats in success, cost and latency at once, and how sure that is.
+    """Show the targets that no other target beats in success, cost and latency at once.
 
-    As the last recalculation published it; before the first one, by what is
-    known now.
+    Uses the frontier of the last recalculation; before the first one, the present
+    evidence.
 
     Example: mahavishnu routing frontier --task-type summarise --svg frontier.svg
     """
@@ -148,10 +151,10 @@ def hints(
     ctx: typer.Context,
     as_json: Json = False,
 ) -> None:
-    """Where a cheaper target would do: what it would save, and what one would wait longer.
+    """Show where a cheaper target would do, what it saves, and how much longer it takes.
 
-    By the traffic of the last seven days; only where both targets have
-    evidence enough, and the cheaper one surely costs less and is no worse.
+    Based on the traffic of the last seven days. Shows only pairs of targets with
+    enough evidence, of which one certainly costs less and is not worse.
 
     Example: mahavishnu routing hints
     """
@@ -177,31 +180,35 @@ def hints(
 def plan(
     ctx: typer.Context,
     budget: Annotated[
-        str | None, typer.Option(metavar="USD/PERIOD", help="A limit over everything, such as 25/day or 600/month.")
+        str | None,
+        typer.Option(metavar="USD/PERIOD", help="A limit for all tasks together, such as 25/day or 600/month."),
     ] = None,
     what_if: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=USD", help="What if this budget allowed so much a day. Repeatable."),
+        typer.Option(metavar="NAME=USD", help="Assume that this budget allows so many dollars a day. Repeatable."),
     ] = None,
     volume: Annotated[
-        list[str] | None, typer.Option(metavar="TASK_TYPE=RUNS", help="Runs a day, instead of the usual. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="TASK_TYPE=RUNS", help="Runs in a day, instead of the usual number. Repeatable."),
     ] = None,
     capacity: Annotated[
-        list[str] | None, typer.Option(metavar="TARGET=RUNS", help="The most that it can do in a day. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="TARGET=RUNS", help="The most runs that a target can do in a day. Repeatable."),
     ] = None,
     max_latency_ms: Annotated[
-        list[str] | None, typer.Option(metavar="TASK_TYPE=MS", help="Only targets whose p95 is below. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="TASK_TYPE=MS", help="Only targets whose 95th percentile is below. Repeatable."),
     ] = None,
     min_success_rate: Annotated[
-        list[str] | None, typer.Option(metavar="TASK_TYPE=RATE", help="What succeeds on average. Repeatable.")
+        list[str] | None, typer.Option(metavar="TASK_TYPE=RATE", help="The average success rate to reach. Repeatable.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The mix of targets that brings the most successes in a day, under the budgets as they are or as they might be.
+    """Compute the mix of targets with the most successes in a day, under present or assumed budgets.
 
-    Counts on the lower ends of what is known of each target, and on as many
-    tasks as the last seven days had. Says what one more dollar, or run,
-    would buy; and where nothing fits, the least that would have to give way.
+    Uses the lower bound of each success rate, and the traffic of the last seven
+    days. Says what one more dollar or run would buy. If no mix fits, names the
+    smallest change that would make one fit.
 
     Example: mahavishnu routing plan --budget 25/day --volume summarise=2000
     """

@@ -19,10 +19,9 @@ def processes(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """The processes that use the store, what they hold, and which of their loops are behind.
+    """List the processes that use the store, what they hold, and which background loops are behind.
 
-    A process on another host is shown as living until it has been seen not to renew its lease, which takes longer than
-    this command.
+    A process on another host counts as alive until its lease has expired, which takes longer than this command.
 
     Example: mahavishnu store processes
     """
@@ -39,10 +38,10 @@ def release(
     process_id: ProcessId,
     as_json: Json = False,
 ) -> None:
-    """Give up a process that hangs, or that runs on a host which is gone.
+    """Release what a process holds that hangs, or whose host is gone.
 
-    Its running executions end as lost, what it had set aside is given back, and its idempotency keys are free. Should
-    it come back, it begins nothing more of what it had begun.
+    Its running executions end as lost, its reservations are returned, and its idempotency keys are free. If the
+    process comes back, it continues none of them.
 
     Example: mahavishnu store release 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """

@@ -35,15 +35,15 @@ _OPEN = (QueueStatus.RUNNING, QueueStatus.WAITING)
 @group.callback()
 def queue(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
-    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="With --all: how many, the newest.")] = 100,
+    everything: Annotated[bool, typer.Option("--all", help="Also show tasks that have ended.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="With --all: how many of the newest to show.")] = 100,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """What waits for room in a budget, in the order in which it will run.
+    """List the tasks that wait for room in a budget, in the order in which they will run.
 
-    Whatever process of mahavishnu runs lets them go when there is room; where
-    none does, mahavishnu budgets drain does. Take one out with: queue remove.
+    Any running process of mahavishnu starts them when there is room. Where no
+    process runs, mahavishnu budgets drain starts them.
 
     Example: mahavishnu budgets queue --all --json
     """
@@ -69,7 +69,7 @@ def remove(
     queued: QueuedId,
     as_json: Json = False,
 ) -> None:
-    """Take a task out of the queue; it will not run.
+    """Remove a task from the queue. It will not run.
 
     Example: mahavishnu budgets queue remove 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
@@ -97,13 +97,13 @@ def remove(
 def drain(
     ctx: typer.Context,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Stay until nothing waits, and say what became of each.")
+        bool, typer.Option("--follow", help="Continue until no task waits, and report each one.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run what waits and fits by now, in its order; what has waited too long is given up.
+    """Run the waiting tasks that have room now, in their order. Tasks that have waited too long expire.
 
-    With --follow, a line (with --json, an object) for each task that is over.
+    With --follow, prints a line (with --json, an object) for each task that has ended.
 
     Example: mahavishnu budgets drain --follow
     """

@@ -15,7 +15,7 @@ from mahavishnu.cli.shapes import decision_shape, execution_shape
 from mahavishnu.model import Status
 from mahavishnu.ports import ExecutionQuery
 
-Last = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")]
+Last = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to show, the newest first.")]
 OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only these.", autocompletion=task_types)]
 OfTarget = Annotated[str | None, typer.Option("--target", help="Only its.", autocompletion=target_names)]
 
@@ -27,7 +27,7 @@ def decisions(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """The decisions that were made, and why.
+    """List decisions, the newest first, with the reason for each.
 
     Example: mahavishnu decisions --last 5
     """
@@ -48,12 +48,12 @@ def executions(
     last: Last = 20,
     target: OfTarget = None,
     task_type: OfType = None,
-    status: Annotated[Status | None, typer.Option(help="Only those that ended so.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only executions with this status.")] = None,
     decision: OfDecision = None,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """The attempts that were made, and how each one ended.
+    """List executions, the newest first, and how each one ended.
 
     Example: mahavishnu executions --status failed --last 5
     """

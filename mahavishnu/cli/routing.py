@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mahavishnu.model import Snapshot
     from mahavishnu.ports import Store
 
-group = Group(help="What routing has learnt: stats, orders, snapshots, recalculate, rollback; experiments: ab-test.")
+group = Group(help="Show and publish what routing has learnt; set strategies; plan under budgets.")
 
 OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only these.", autocompletion=task_types)]
 OfTarget = Annotated[str | None, typer.Option("--target", help="Only its.", autocompletion=target_names)]
@@ -35,15 +35,15 @@ def stats(
     task_type: OfType = None,
     target: OfTarget = None,
     window: Annotated[
-        str | None, typer.Option(metavar="DAYS", help="The last days only, such as 7d, each counted in full.")
+        str | None, typer.Option(metavar="DAYS", help="Only the last days, such as 7d, each counted in full.")
     ] = None,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """What is known of every target, for every task type.
+    """Show the statistics of each target for each task type.
 
-    What is older counts for less; with --window, every day in it counts in
-    full and nothing else does.
+    Older evidence counts less. With --window, each day in the window counts in
+    full and earlier days do not count.
 
     Example: mahavishnu routing stats --task-type summarise --window 7d
     """
@@ -67,7 +67,7 @@ def orders(
     task_type: OfType = None,
     as_json: Json = False,
 ) -> None:
-    """Who comes before whom, as it was published last.
+    """Show the preference order of the targets for each task type, as published last.
 
     Example: mahavishnu routing orders --task-type summarise
     """
@@ -87,11 +87,11 @@ def orders(
 @group.command()
 def snapshots(
     ctx: typer.Context,
-    last: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 20,
+    last: Annotated[int, typer.Option(min=1, max=10_000, help="How many to show, the newest first.")] = 20,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """What was published, and what changed with it.
+    """List published snapshots, and what each one changed.
 
     Example: mahavishnu routing snapshots --last 5
     """
@@ -106,13 +106,13 @@ def snapshots(
 @group.command()
 def recalculate(
     ctx: typer.Context,
-    full: Annotated[bool, typer.Option("--full", help="Work the days out again from every fact there is.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and publish nothing.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Recompute all days from the recorded facts.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and publish nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish scores and preference orders from what is known now.
+    """Publish scores and preference orders from the present evidence.
 
-    Every running process goes by them within two seconds.
+    Every running process uses them within two seconds.
 
     Example: mahavishnu routing recalculate --dry-run
     """

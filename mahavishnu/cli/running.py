@@ -16,7 +16,7 @@ def status(
     execution_id: ExecutionId,
     as_json: Json = False,
 ) -> None:
-    """What was recorded of an attempt, and what its engine says of it now.
+    """Show what was recorded about an execution, and what its engine reports now.
 
     Example: mahavishnu status 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
@@ -34,9 +34,9 @@ def cancel(
     decision_id: DecisionId,
     as_json: Json = False,
 ) -> None:
-    """Stop what still runs for a decision, also where another process began it.
+    """Stop the running executions of a decision, also those that another process started.
 
-    A run on a server is stopped there. One inside another process can only be stopped by that process.
+    A run on a server is stopped there. A run inside another process can be stopped only by that process.
 
     Example: mahavishnu cancel 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """

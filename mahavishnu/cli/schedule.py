@@ -37,11 +37,11 @@ ApiUrl = Annotated[
     typer.Option(
         "--api-url",
         metavar="URL",
-        help="The Prefect server, such as http://127.0.0.1:4200/api; else the configured one.",
+        help="The Prefect server, such as http://127.0.0.1:4200/api. Default: the configured one.",
     ),
 ]
 
-group = Group(help="The jobs that keep what is known up to date: serve, deploy, list, run.")
+group = Group(help="Run the scheduled jobs that keep statistics, orders and alerts up to date.")
 
 
 @group.command()
@@ -49,16 +49,16 @@ def serve(
     ctx: typer.Context,
     api_url: ApiUrl = None,
     for_s: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after so long, not at Ctrl-C.")
+        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after this time instead of at Ctrl-C.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run the jobs here when they are due, until Ctrl-C.
+    """Run the scheduled jobs in this process when they are due, until Ctrl-C.
 
     Prefect keeps the schedule: the server that is named or configured, or one
     that is started here, with its data in mahavishnu-schedule beside the store.
-    What was missed while nobody was there is caught up at once. With --json,
-    one object when all is ready, and what happens besides on stderr.
+    Jobs that were missed run at once. With --json, one object on stdout when all
+    is ready; everything else goes to stderr.
 
     Example: mahavishnu schedule serve --api-url http://127.0.0.1:4200/api
     """
@@ -96,17 +96,17 @@ def serve(
 @group.command()
 def deploy(
     ctx: typer.Context,
-    work_pool: Annotated[str, typer.Option(metavar="POOL", help="The work pool whose workers run them.")],
+    work_pool: Annotated[str, typer.Option(metavar="POOL", help="The work pool whose workers run the jobs.")],
     api_url: ApiUrl = None,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where the workers work, if not here: they read the configuration that stands there."),
+        typer.Option(help="Working folder of the workers, which holds their configuration. Default: this folder."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Have the workers of a Prefect work pool run the jobs, when they are due.
+    """Let the workers of a Prefect work pool run the scheduled jobs.
 
-    The store's password is not passed on: set MAHAVISHNU_STORE_PASSWORD where
+    The password of the store is not passed on: set MAHAVISHNU_STORE_PASSWORD where
     the workers run.
 
     Example: mahavishnu schedule deploy --work-pool mahavishnu
@@ -133,9 +133,9 @@ def list_(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """When the jobs run next, as Prefect has it, and when they last succeeded.
+    """List the scheduled jobs: when each runs next, and when it last succeeded.
 
-    Ends with 1 where a job has no next run, though the server is well.
+    Exits with 1 if a job has no next run although the server is healthy.
 
     Example: mahavishnu schedule list --json
     """
@@ -161,12 +161,12 @@ def list_(
 @group.command()
 def run(
     ctx: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="As schedule list names it.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The name of the job, from mahavishnu schedule list.")],
     as_json: Json = False,
 ) -> None:
-    """Run a job now, here, and without Prefect.
+    """Run one job now, in this process, without Prefect.
 
-    It is skipped where the same job is on its way in another process.
+    The job is skipped if another process is running it.
 
     Example: mahavishnu schedule run recalculate
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.ports import Store, StoreInfo
 
-group = Group(help="What is kept, and where: info, get, verify, backup, restore, processes.")
+group = Group(help="Inspect, verify, back up, restore and upgrade the store.")
 group.command()(processes)
 group.command()(release)
 
@@ -46,7 +46,7 @@ def upgrade(
     ctx: typer.Context,
     as_json: Json = False,
 ) -> None:
-    """Bring the schema of the store up to this version; a store that is not there yet is set up.
+    """Upgrade the schema of the store to this version. A store that does not exist is created.
 
     Example: mahavishnu store upgrade --store postgresql://user@host/database
     """
@@ -77,9 +77,9 @@ def info(
     ctx: typer.Context,
     as_json: Json = False,
 ) -> None:
-    """Where the store is, what it is made of, how much is in it, and how long that stays.
+    """Show where the store is, its database, its size, and how long records are kept.
 
-    cursor_lag is how many facts have not been added up yet.
+    cursor_lag is the number of facts that are not aggregated yet.
 
     Example: mahavishnu store info --json
     """
@@ -99,13 +99,13 @@ def info(
 def backup(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write the whole store into one file, as it is at one moment, while other processes use it.
+    """Back up the whole store into one file, consistently, while other processes use it.
 
-    The tables, the lake and what waits in the spool of this machine. FILE is there once it is complete and checked.
+    The backup holds the tables, the lake and the spool of this machine. FILE appears when it is complete and checked.
 
     Example: mahavishnu store backup mahavishnu-2026-01-02.backup
     """
@@ -125,14 +125,14 @@ def backup(
 @group.command()
 def restore(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `mahavishnu store backup` wrote.")],
-    force: Annotated[bool, typer.Option("--force", help="Move the store that is there aside.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that mahavishnu store backup wrote.")],
+    force: Annotated[bool, typer.Option("--force", help="Move the existing store aside first.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make a store of a backup, where there is none yet; a backup of either database goes into either.
+    """Restore a backup into an empty place. A backup of SQLite can go into PostgreSQL, and the reverse.
 
-    FILE is checked before anything is written. Processes of the time of the backup count as gone.
+    FILE is checked before anything is written. Processes that ran at the time of the backup count as gone.
 
     Example: mahavishnu store restore mahavishnu-2026-01-02.backup --store sqlite:///copy.db
     """
@@ -155,9 +155,9 @@ def verify(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Check that the store is whole: the ledger, the aggregates, the lake, and that no record lacks another.
+    """Verify the store: the ledger, the aggregates, the lake, and that all references resolve.
 
-    Looks at one moment, while other processes use the store, and changes nothing. Exit code 1 where a check fails.
+    Reads one consistent state while other processes use the store, and changes nothing. Exits with 1 if a check fails.
 
     Example: mahavishnu store verify --json
     """
@@ -181,10 +181,10 @@ def verify(
 @group.command()
 def get(
     ctx: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="KEY", help=", ".join(FORMS))],
+    key: Annotated[str, typer.Argument(metavar="KEY", help=f"One of {', '.join(FORMS)}.")],
     _json: Json = False,
 ) -> None:
-    """One record by its key, as JSON.
+    """Print one record by its key, as JSON.
 
     Keys: exec:{ulid}, routing:{ulid}, adapter:{adapter}:stats,
     task_type:{type}:{adapter}, cost:{date}:{adapter}, ab_test:{id};

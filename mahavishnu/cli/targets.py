@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.engine.roster import Standing
 
-group = Group(help="What tasks can be sent to: add, discover, check, list, show, enable, remove.")
+group = Group(help="Manage targets, which are what tasks can be sent to.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The target.", autocompletion=target_names)]
 
@@ -30,28 +30,30 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The target.", autocom
 @group.command()
 def add(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: one word.")],
-    run: Annotated[str, typer.Option(help="What it runs, such as package.module:function.")],
-    task_type: Annotated[list[str], typer.Option(help='What it takes; "*" takes everything. Repeatable.')],
-    adapter: Annotated[str, typer.Option(help="The plugin that runs it.")] = "local",
-    capability: Annotated[list[str] | None, typer.Option(help="What else it can do. Repeatable.")] = None,
-    cost_per_run: Annotated[str, typer.Option(help="Dollars, where the target does not say what it cost.")] = "0",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the target: one word.")],
+    run: Annotated[str, typer.Option(help="What the target runs, such as package.module:function.")],
+    task_type: Annotated[list[str], typer.Option(help='A task type that it takes; "*" means every type. Repeatable.')],
+    adapter: Annotated[str, typer.Option(help="The adapter that runs it.")] = "local",
+    capability: Annotated[list[str] | None, typer.Option(help="A capability of the target. Repeatable.")] = None,
+    cost_per_run: Annotated[
+        str, typer.Option(help="Price of a run in dollars, where the target does not report what the run cost.")
+    ] = "0",
     cost: Annotated[
         list[str] | None,
         typer.Option(metavar="RATE=USD", help="Another rate, such as per_output_token_usd=0.0000006. Repeatable."),
     ] = None,
     deployment: Annotated[
-        str, typer.Option(help='Where it runs ("local", "cloud"): its price where no rate is given.')
+        str, typer.Option(help='Where it runs, "local" or "cloud". Determines the price where no rate is given.')
     ] = "local",
-    timeout_ms: Annotated[int | None, typer.Option(help="Its own limit for one attempt.")] = None,
+    timeout_ms: Annotated[int | None, typer.Option(help="Time limit for one attempt on this target.")] = None,
     max_concurrent: Annotated[
-        int | None, typer.Option(help="How many runs of it one process has under way at once.")
+        int | None, typer.Option(help="How many runs of it one process may have in progress at once.")
     ] = None,
     max_cost_usd: Annotated[
-        str | None, typer.Option(metavar="USD", help="The most that one run can cost: what a budget sets aside.")
+        str | None, typer.Option(metavar="USD", help="The most that one run can cost. A budget reserves this amount.")
     ] = None,
-    options: Annotated[str | None, typer.Option(metavar="JSON", help="Whatever its adapter takes.")] = None,
-    no_check: Annotated[bool, typer.Option("--no-check", help="Add it although it cannot run now.")] = False,
+    options: Annotated[str | None, typer.Option(metavar="JSON", help="Options for its adapter.")] = None,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Add the target even if it cannot run now.")] = False,
     as_json: Json = False,
 ) -> None:
     """Add a target to the store.
@@ -128,7 +130,7 @@ def list_all(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """All targets in their default order, and how they are now.
+    """List all targets in their default order, with their present health.
 
     Example: mahavishnu targets list --json
     """
@@ -166,7 +168,7 @@ def show(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """One target, how it is now, and what is known of it.
+    """Show one target: its settings, its present health, and its statistics.
 
     Example: mahavishnu targets show shout
     """
@@ -211,7 +213,7 @@ def disable(
     name: Name,
     as_json: Json = False,
 ) -> None:
-    """Never choose a target, until it is enabled again.
+    """Stop choosing a target until it is enabled again.
 
     Example: mahavishnu targets disable shout
     """
@@ -228,7 +230,7 @@ def remove(
     name: Name,
     as_json: Json = False,
 ) -> None:
-    """Take a target out of the store; its history stays.
+    """Remove a target from the store. Its history stays.
 
     Example: mahavishnu targets remove shout
     """

@@ -23,8 +23,11 @@ from mahavishnu.model import Decision, Report, Task
 if TYPE_CHECKING:
     from mahavishnu.app import App
 
-Policy = Annotated[str | None, typer.Option(help="Who ranks the targets, instead of routing.policy.")]
-Seed = Annotated[int | None, typer.Option(metavar="N", callback=arguments.seed, help="Makes the choice repeatable.")]
+Policy = Annotated[str | None, typer.Option(help="The policy that ranks the targets, instead of routing.policy.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(metavar="N", callback=arguments.seed, help="Seed of the draw; the same seed gives the same choice."),
+]
 
 
 @options_of(read_task, "task")
@@ -76,10 +79,10 @@ def execute(
     task: Task,
     policy: Policy = None,
     seed: Seed = None,
-    streaming: Annotated[bool, typer.Option("--stream", help="Print the answer while it is being written.")] = False,
+    streaming: Annotated[bool, typer.Option("--stream", help="Print the answer while it is written.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a task on the best target, and on the next ones where that fails.
+    """Run a task on the best target; where that fails, on the next one.
 
     The value goes to stdout, what happened to stderr. With --json, one object:
     execution_id, target, status and latency_ms are those of the last attempt,
@@ -142,18 +145,20 @@ def _show_what_happened(report: Report) -> None:
 def outcome(
     ctx: typer.Context,
     decision_id: DecisionId,
-    completed: Annotated[bool | None, typer.Option("--completed/--failed", help="Whether it was really done.")] = None,
+    completed: Annotated[
+        bool | None, typer.Option("--completed/--failed", help="Whether the work was really done.")
+    ] = None,
     correct: Annotated[
         bool | None, typer.Option("--correct/--wrong", help="Whether the target was the right one.")
     ] = None,
     corrected_to: Annotated[
         str | None, typer.Option(help="The target that should have been chosen.", autocompletion=target_names)
     ] = None,
-    quality: Annotated[float | None, typer.Option(help="How good it was, from 0 to 1.")] = None,
-    remark: Annotated[str | None, typer.Option("--note", help="Anything to keep with it.")] = None,
+    quality: Annotated[float | None, typer.Option(help="Quality of the result, from 0 to 1.")] = None,
+    remark: Annotated[str | None, typer.Option("--note", help="A note that is kept with the outcome.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Record what was learnt about a decision afterwards; the next decisions take it into account.
+    """Record what was learnt about a decision after it ended. Later decisions take it into account.
 
     Example: mahavishnu outcome 01KB2Q7YV0S3J4N5P6R7T8V9WX --completed --quality 0.9
     """

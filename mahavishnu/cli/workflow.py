@@ -23,41 +23,56 @@ if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.engine.course import Progress
 
-group = Group(help="Tasks that need each other: run, status, list, cancel, resume.")
+group = Group(help="Run workflows: tasks that depend on each other.")
 
 Concurrency = Annotated[
-    int | None, typer.Option(min=1, max=10_000, help="How many steps run at once here, instead of limits.concurrency.")
+    int | None,
+    typer.Option(min=1, max=10_000, help="How many steps run at once in this process, instead of limits.concurrency."),
 ]
 Folder = Annotated[
     Path | None,
-    typer.Option(help="With --on: the folder in which the workers work, and look for their configuration; else this."),
+    typer.Option(
+        help="With --on: the working folder of the workers, which holds their configuration. Default: this folder."
+    ),
 ]
 
 
 @group.command()
 def run(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The workflow: [workflow] and [steps.NAME].")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.toml", help="The file of the workflow, with the tables [workflow] and [steps.NAME]."
+        ),
+    ],
     given: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="NAME=TEXT", help="What templates find as inputs.NAME. Repeatable."),
+        typer.Option("--input", metavar="NAME=TEXT", help="An input, which templates read as inputs.NAME. Repeatable."),
     ] = None,
     given_json: Annotated[
         str | None,
-        typer.Option("--inputs", metavar="JSON", help="A JSON object of inputs, for those that are no text."),
+        typer.Option("--inputs", metavar="JSON", help="Inputs as a JSON object, for values that are not text."),
     ] = None,
     run_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="What to call this run; the same one again finishes what is left.")
+        str | None,
+        typer.Option(metavar="ID", help="The id of this run. A run with the same id continues where it stopped."),
     ] = None,
-    on: Annotated[str, typer.Option(metavar="ADAPTER[/POOL]", help="Where, such as prefect/mahavishnu.")] = HERE,
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="ADAPTER[/POOL]",
+            help="Where to run: here, or an adapter and its work pool such as prefect/mahavishnu.",
+        ),
+    ] = HERE,
     folder: Folder = None,
     concurrency: Concurrency = None,
     as_json: Json = False,
 ) -> None:
-    """Run a workflow: every step is a task that is routed, as soon as what it needs has succeeded.
+    """Run a workflow. Each step is a task; it is routed as soon as the steps that it needs have succeeded.
 
-    A step that fails stops only what needs it. Exits 0 where all of them
-    succeeded, 1 where not, 2 where the workflow or its inputs cannot be meant.
+    A step that fails stops only the steps that need it. Exits with 0 if all steps
+    succeeded, with 1 if not, with 2 if the workflow or its inputs are invalid.
 
     Example: mahavishnu workflow run docs/examples/workflow.toml --input topic=bridges
     """
@@ -85,16 +100,19 @@ def resume(
     ctx: typer.Context,
     run_id: RunId,
     on: Annotated[
-        str | None, typer.Option(metavar="ADAPTER[/POOL]", help='Where, if not where it was; "here" is this process.')
+        str | None,
+        typer.Option(
+            metavar="ADAPTER[/POOL]", help="Where to continue, if not where it ran before; here means this process."
+        ),
     ] = None,
     folder: Folder = None,
     concurrency: Concurrency = None,
     as_json: Json = False,
 ) -> None:
-    """Run what is left of a workflow that failed, was stopped, or lost its process.
+    """Continue a workflow that failed, was stopped, or lost its process.
 
-    What has succeeded is not run again. The workflow and its inputs come from
-    the store, as they were. Exits like run.
+    Steps that succeeded are not run again. The workflow and its inputs are read
+    from the store. Exit codes are those of run.
 
     Example: mahavishnu workflow resume 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
@@ -119,7 +137,7 @@ def status(
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """How a run stands, step by step, wherever it runs.
+    """Show the state of a run, step by step, wherever it runs.
 
     Example: mahavishnu workflow status 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
@@ -133,11 +151,11 @@ def status(
 @group.command(name="list")
 def list_(
     ctx: typer.Context,
-    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to show, the newest first.")] = 20,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """The runs that were started last.
+    """List the runs of workflows, the newest first.
 
     Example: mahavishnu workflow list --last 5
     """
@@ -154,9 +172,9 @@ def cancel(
     run_id: RunId,
     as_json: Json = False,
 ) -> None:
-    """Ask a run to stop, wherever it runs; it does so within about a second.
+    """Ask a run to stop, wherever it runs. It stops within about a second.
 
-    Its running steps are cancelled, also on the engines that run them.
+    Its running steps are cancelled, also on their engines.
 
     Example: mahavishnu workflow cancel 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """

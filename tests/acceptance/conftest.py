@@ -65,9 +65,11 @@ class Ended:
 
     @property
     def sentence(self) -> str:
-        """What stands on stderr, which must be one line and no traceback."""
+        """What stands on stderr, which must be one line and no traceback; of an error as JSON, its message."""
         assert self.err.count("\n") == 1, self.err
         assert "Traceback" not in self.err
+        if self.err.startswith('{"error":'):
+            return str(json.loads(self.err)["error"]["message"])
         return self.err.rstrip("\n")
 
 

@@ -83,7 +83,7 @@ def test_a_missing_library_is_one_sentence_with_the_extra(cli: Any, monkeypatch:
 
 @pytest.mark.parametrize("command", ["serve", "deploy", "list", "run"])
 def test_every_command_has_an_example(cli: Any, command: str):
-    assert "Example: mahavishnu schedule" in cli("schedule", command, "--help").out
+    assert "Example: mahavishnu schedule" in " ".join(cli("schedule", command, "--help").out.split())
 
 
 def test_the_jobs_are_served_here_on_a_server_of_their_own(cli: Any, folder: Path):
