@@ -12,7 +12,7 @@ from mahavishnu.cli.columns import EXPERIMENTS
 from mahavishnu.cli.experiment_view import looked_shape, reading_shape, run_shape, show_looked, show_table
 from mahavishnu.cli.experiments import Name, known
 from mahavishnu.cli.flags import Json, Wide, with_store
-from mahavishnu.cli.printing import emit, line, moment, note
+from mahavishnu.cli.printing import emit, line, moment, note, prose
 from mahavishnu.cli.shared import Group
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.reading import Reading
@@ -60,7 +60,7 @@ def list_experiments(
         return
     for row in known.unreadable:
         note(f"{row}.")
-    empty = "No experiment yet." if everything else "No experiment is on its way; --all shows those that are over."
+    empty = "No experiment yet." if everything else "No experiment is running; --all shows those that have ended."
     EXPERIMENTS.show([_row(each) for each in found], empty=empty, wide=wide)
 
 
@@ -151,7 +151,7 @@ def _show(run: ExperimentRun, reading: Reading | None, *, short: bool) -> None:
         if not short:
             line(each.title.upper())
         for words in each.words:
-            line(words)
+            prose(words)
         if each.table is not None:
             show_table(each.table)
         for code in each.code:
@@ -173,9 +173,9 @@ def _show_written(
         note(f"Written to {path}.")
     if equal is not None:
         line(
-            "Worked out again from the facts, everything is the same to the last bit."
+            "Recomputed from the facts: every number is equal to the last bit."
             if equal
-            else "Worked out again from the facts, it is NOT the same: facts are gone, or were changed."
+            else "Recomputed from the facts: the numbers are NOT equal. Facts were lost or changed."
         )
     elif not written:
         _show(run, reading, short=False)

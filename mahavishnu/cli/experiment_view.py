@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mahavishnu.cli.columns import COMPARISONS, NEEDS
-from mahavishnu.cli.printing import line, moment, table
+from mahavishnu.cli.printing import line, moment, prose, table
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model.experiment import Change, Experiment, ExperimentRun
 from mahavishnu.model.reading import Reading
@@ -117,18 +117,18 @@ def simulated_shape(found: Simulated) -> Shape:
 
 
 def show_prospect(found: Prospect) -> None:
-    line(
-        f"To find that {100 * found.baseline:.3g} % fall by {100 * found.detect:.3g} points, with a share of "
-        f"{100 * found.share:.3g} %:"
+    prose(
+        f"To detect that a success rate of {100 * found.baseline:.3g} % falls by {100 * found.detect:.3g} points, with "
+        f"{100 * found.share:.3g} % of the requests in the treatment:"
     )
     line()
     rows = [
-        ("watched all the time, in half of the cases", *_need_row(found.watched, found.days(found.watched))),
-        ("one look at a planned sample", *_need_row(found.planned, found.days(found.planned))),
+        ("checked continuously, detected in half of the cases", *_need_row(found.watched, found.days(found.watched))),
+        ("one test of a planned sample", *_need_row(found.planned, found.days(found.planned))),
     ]
     NEEDS.show(rows)
     if found.a_day is None:
-        line("Nothing was run lately that would say how long that takes.")
+        line("No recent traffic says how long that takes.")
     else:
         line(f"At {found.a_day:,.4g} requests a day.")
 
@@ -142,24 +142,23 @@ def show_looked(found: Looked, alpha: float) -> None:
     ]
     COMPARISONS.show(rows, empty="There are too few outcomes to compare.")
     line()
-    line(
-        f"{found.treated:,} treated and {found.controls:,} control outcomes; intervals at {100 * (1 - alpha):g} %. "
-        "These tests may be looked at once, when a sample that was planned is complete "
-        "(mahavishnu experiments power). Looked at more often they find what is not there: "
-        "what may be watched stands in mahavishnu experiments status."
+    prose(
+        f"{found.treated:,} treatment and {found.controls:,} control outcomes; intervals at {100 * (1 - alpha):g} %. "
+        "These tests are valid once, when a planned sample is complete (mahavishnu experiments power). Repeated "
+        "tests raise false alarms; for continuous checks read mahavishnu experiments status."
     )
 
 
 def show_simulated(found: Simulated) -> None:
     scenario = found.scenario
     rate = f"{100 * found.rate:.1f} % ({100 * found.lo:.1f} to {100 * found.hi:.1f} %)"
-    within = f"of {found.runs:,} runs of {scenario.candidates:,} treated outcomes each"
+    within = f"of {found.runs:,} runs with {scenario.candidates:,} treatment outcomes each"
     if not scenario.harmful:
-        line(f"Rolled back although nothing is worse than its margin allows: {rate} {within}.")
-        line(f"{100 * scenario.alpha:g} % are allowed.")
+        line(f"Rolled back without cause: {rate} {within}.")
+        line(f"Allowed: {100 * scenario.alpha:g} %.")
         return
-    line(f"Rolled back, as it should be: {rate} {within}.")
-    line(f"Treated outcomes until then: median {_level(found.median)}, 90th percentile {_level(found.p90)}.")
+    line(f"Rolled back, as intended: {rate} {within}.")
+    line(f"Treatment outcomes until then: median {_level(found.median)}, 90th percentile {_level(found.p90)}.")
 
 
 def show_table(found: Table) -> None:
@@ -168,7 +167,7 @@ def show_table(found: Table) -> None:
 
 
 def _level(value: float | None) -> str:
-    return "more than were drawn" if value is None else f"{value:,.0f}"
+    return "more than were simulated" if value is None else f"{value:,.0f}"
 
 
 def _change_shape(change: Change) -> Shape:

@@ -127,7 +127,7 @@ def start(
         emit({**run_shape(run), "prospect": prospect_shape(expected)})
         return
     line()
-    line(f"Experiment {run.name} is {'written down' if run.status is ExperimentStatus.DRAFT else 'running'}.")
+    line(f"Experiment {run.name} is {'saved as a draft' if run.status is ExperimentStatus.DRAFT else 'running'}.")
 
 
 @group.command()

@@ -24,14 +24,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 STATUS_WORDS = {
     ExperimentStatus.DRAFT: "It has not been started.",
-    ExperimentStatus.RUNNING: "It is running; nothing has been decided.",
-    ExperimentStatus.PAUSED: "It is paused: everybody has what its control has; what was sent before is still read.",
-    ExperimentStatus.ROLLED_BACK: "It was rolled back: the treatment did harm, and nobody is sent to it any more.",
-    ExperimentStatus.PROMOTED: "It was promoted: the treatment is published, and everybody has it.",
-    ExperimentStatus.COMPLETED: "It was ended; nothing that is published has changed by it.",
-    ExperimentStatus.INCONCLUSIVE: "It ran its time and nothing could be told; nothing that is published has changed.",
-    ExperimentStatus.BROKEN: "It is broken: it was not assigned or not recorded as it says, so that its outcomes say "
-    "nothing, and nobody is sent to the treatment any more.",
+    ExperimentStatus.RUNNING: "It is running. Nothing has been decided.",
+    ExperimentStatus.PAUSED: "It is paused: all units get the control. Outcomes of earlier assignments are still read.",
+    ExperimentStatus.ROLLED_BACK: "It was rolled back: the treatment did harm, and no task gets it any more.",
+    ExperimentStatus.PROMOTED: "It was promoted: the treatment is published, and all tasks get it.",
+    ExperimentStatus.COMPLETED: "It was stopped. It changed nothing that is published.",
+    ExperimentStatus.INCONCLUSIVE: "It ran its full time without a result. It changed nothing that is published.",
+    ExperimentStatus.BROKEN: "It is broken: units were not assigned or not recorded as planned, so that its outcomes "
+    "prove nothing. No task gets the treatment any more.",
 }
 
 
@@ -57,23 +57,23 @@ def title_of(run: ExperimentRun) -> str:
 
 
 def sections(run: ExperimentRun, reading: Reading | None) -> tuple[Section, ...]:
-    """All of a report; without a reading nothing was heard yet."""
+    """All sections of a report. Without a reading, no outcome has arrived yet."""
     experiment = run.experiment
     found = [
-        Section(title="What was done, and why", words=tuple(_done(run))),
-        Section(title="What is tried", words=tuple(_tried(experiment)), table=_changes(experiment)),
+        Section(title="Result", words=tuple(_done(run))),
+        Section(title="Plan", words=tuple(_tried(experiment)), table=_changes(experiment)),
     ]
     if reading is None:
         return tuple(found)
-    seen = Section(title="What was seen", words=tuple(_seen(reading)), table=arms_table(reading))
+    seen = Section(title="Outcomes", words=tuple(_seen(reading)), table=arms_table(reading))
     evidence = Section(
-        title="What it proves",
+        title="Evidence",
         words=tuple(_proven(experiment, reading)),
         table=guardrails_table(reading.guardrails),
         plots=(evidence_plot(reading), guardrails_plot(reading.guardrails)) if reading.path else (),
     )
     shares = Section(
-        title="How the arms were filled",
+        title="Assignment",
         words=tuple(_filled(reading)),
         plots=(shares_plot(reading),) if reading.path else (),
     )
@@ -100,10 +100,14 @@ def change_words(change: Change) -> str:
 
 
 def units_words(experiment: Experiment) -> str:
-    """Who is assigned, in a line."""
-    who = "each task for itself" if experiment.unit == BY_TASK else f"each {experiment.unit}, who stays in one arm"
+    """Which units are assigned, in a line."""
+    unit = (
+        "each task"
+        if experiment.unit == BY_TASK
+        else f"each value of the tag {experiment.unit}, which stays in one arm"
+    )
     types = "" if EVERY_TYPE in experiment.task_types else f" of {', '.join(sorted(experiment.task_types))}"
-    return f"{share_words(experiment)} of tasks{types} get the treatment; assigned is {who}"
+    return f"{share_words(experiment)} of tasks{types} get the treatment; the unit of assignment is {unit}"
 
 
 def share_words(experiment: Experiment) -> str:
@@ -161,7 +165,7 @@ def between(lo: float | None, hi: float | None) -> str:
 def _done(run: ExperimentRun) -> Iterator[str]:
     yield STATUS_WORDS[run.status]
     if run.note:
-        yield f"Why: {run.note.rstrip('.')}."
+        yield f"Reason: {run.note.rstrip('.')}."
     if run.started_at_us is not None:
         ended = "" if run.ended_at_us is None else f", ended {_at(run.ended_at_us)}"
         yield f"Started {_at(run.started_at_us)}{ended}; it ran for {lasting(run.ran_us)}."
@@ -173,77 +177,75 @@ def _tried(experiment: Experiment) -> Iterator[str]:
     if experiment.hypothesis:
         yield f"Hypothesis: {experiment.hypothesis}"
     yield f"{units_words(experiment)}."
-    layer = f"It has {_percent(experiment.traffic)} of the layer {experiment.layer}."
-    yield layer if experiment.traffic < 1 else f"It has the layer {experiment.layer} for itself."
-    end = "it is promoted where it is better" if experiment.promote else "it is never promoted by itself"
+    layer = f"It takes {_percent(experiment.traffic)} of the layer {experiment.layer}."
+    yield layer if experiment.traffic < 1 else f"It takes the whole layer {experiment.layer}."
+    end = "is promoted when it is proven better" if experiment.promote else "is never promoted automatically"
     yield (
-        f"Looked after from {experiment.min_evidence} treated outcomes on, at alpha {experiment.alpha:g}, for "
-        f"{experiment.max_days:g} days at the most; {end}. Its primary measure is {experiment.primary.value}."
+        f"Evaluated once the treatment has {experiment.min_evidence} outcomes, at alpha {experiment.alpha:g}, for at "
+        f"most {experiment.max_days:g} days. The treatment {end}. The primary measure is {experiment.primary.value}."
     )
     for each in experiment.guardrails:
         if each.limit is not None:
             limit = f"{each.limit:g} ms" if each.measure is Measure.LATENCY else f"${each.limit:g}"
-            yield f"Watched as well: how often {each.measure.value} is above {limit}."
+            yield f"Also guarded: how often {each.measure.value} is above {limit}."
 
 
 def _changes(experiment: Experiment) -> Table:
     rows = (("treatment", change_words(experiment.treatment)), ("control", change_words(experiment.control)))
-    return Table(columns=("arm", "goes by"), rows=rows)
+    return Table(columns=("arm", "uses"), rows=rows)
 
 
 def _seen(reading: Reading) -> Iterator[str]:
     heard = reading.treatment.outcomes + reading.control.outcomes
-    yield f"{_counted(heard, 'first outcome')} were read, {reading.treatment.outcomes:,} of the treatment."
+    yield f"Read {_counted(heard, 'first outcome')}, {reading.treatment.outcomes:,} of the treatment."
     treated, control = reading.treatment.success, reading.control.success
     if treated is not None and control is not None:
         yield (
-            f"{_rate(treated)} of the treatment's succeeded and {_rate(control)} of the control's: "
+            f"Success rate: {_rate(treated)} with the treatment, {_rate(control)} with the control; a difference of "
             f"{100 * (treated - control):+.3g} points."
         )
     if reading.repeated:
-        yield f"{_counted(reading.repeated, 'further outcome')} of units that had been heard of before are not read."
+        yield f"Not read: {_counted(reading.repeated, 'further outcome')} of units whose first outcome was read before."
     yield (
-        "Latency is that of what succeeded; cost and quality are of every outcome that has one. Assigned are those "
-        "whose first attempt should be over by now."
+        "Latency is that of successful outcomes. Cost and quality are those of all outcomes that have them. The column "
+        "assigned counts units whose first attempt should have ended by now."
     )
 
 
 def _proven(experiment: Experiment, reading: Reading) -> Iterator[str]:
     yield (
-        f"That something is worse than its margin allows has an e-value of {e_words(reading.worse)}; the treatment is "
-        f"rolled back at {e_words(reading.needed)}. It may be looked at as often as one likes: without cause it ever "
-        f"gets there with a probability of {_percent(experiment.alpha)} at most."
+        f'E-value for "a guarded measure is worse than its margin": {e_words(reading.worse)}. The treatment is rolled '
+        f"back at {e_words(reading.needed)}. The e-value may be read at any time and as often as you like: it reaches "
+        f"that value without cause with a probability of at most {_percent(experiment.alpha)}."
     )
-    end = f"it is promoted at {e_words(reading.needed)}" if experiment.promote else "nothing is done by that"
-    yield (
-        f"That {experiment.primary.value} is better, or worse by less than the margin, has {e_words(reading.better)}; "
-        f"{end}."
-    )
+    acts = experiment.promote
+    end = f"Promoted at {e_words(reading.needed)}" if acts else "Informational; no action depends on it"
+    yield (f'E-value for "{experiment.primary.value} is not worse than the margin": {e_words(reading.better)}. {end}.')
     if any(each.lo is not None for each in reading.guardrails):
         yield (
-            "The difference is treatment less control. Each end of it is wrong, at any time ever, with a probability "
-            f"of {_percent(experiment.alpha)} at most."
+            "The difference is treatment minus control. Each end of its interval is wrong, at any time, with a "
+            f"probability of at most {_percent(experiment.alpha)}."
         )
 
 
 def _filled(reading: Reading) -> Iterator[str]:
     if reading.share is not None and reading.expected_share is not None:
         yield (
-            f"The treatment had {_rate(reading.share)} of the units of which anything was heard; it was to have "
+            f"The treatment has {_rate(reading.share)} of the units with an outcome; the plan is "
             f"{_rate(reading.expected_share)}."
         )
     yield (
-        f"That the arms were filled wrongly, or one of them lost records, has an e-value of {e_words(reading.ratio)}; "
-        f"at {e_words(reading.ratio_needed)} the experiment is broken."
+        f'E-value for "units were assigned wrongly, or an arm lost records": {e_words(reading.ratio)}. The experiment '
+        f"is broken at {e_words(reading.ratio_needed)}."
     )
 
 
 def _again(run: ExperimentRun) -> Section:
     return Section(
-        title="How to work this out again",
+        title="How to recompute this report",
         words=(
-            "The query gives every count, rate and mean of the arms, in SQLite and in PostgreSQL. The command works "
-            "the e-values out again from the facts, and says whether they are the same to the last bit.",
+            "The query returns every count, rate and mean of the arms, in SQLite and in PostgreSQL. The command "
+            "recomputes the e-values from the recorded facts, and says whether they are equal to the last bit.",
         ),
         code=(recount_query(run), f"mahavishnu experiments report {run.name} --recompute"),
     )

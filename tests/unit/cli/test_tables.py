@@ -52,7 +52,7 @@ VALUES = {
     "health": ("healthy", "unreachable"),
     "hi": (0.01, 0.2),
     "host": ("worker-17.example.org", "worker-2.example.org"),
-    "how": ("checked continuously, detected in half of the cases", "one look at a planned sample"),
+    "how": ("checked continuously, detected in half of the cases", "one test of a planned sample"),
     "job": ("recalculate", "experiments"),
     "kind": ("charge", "correction"),
     "last_succeeded": ("2026-11-27T05:10:00Z", None),

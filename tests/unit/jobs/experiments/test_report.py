@@ -105,12 +105,12 @@ def test_the_page_says_what_was_changed_seen_and_done_and_whose_it_is():
         "It was rolled back: the treatment did harm",
         "success is worse: e-value 25.1 of 20.",
         "order b → a; d instead of c",
-        "80.00 % of the treatment's succeeded and 90.00 % of the control's: -10 points.",
+        "Success rate: 80.00 % with the treatment, 90.00 % with the control; a difference of -10 points.",
         "-15 to -2.5 points",
-        "7 further outcomes of units that had been heard of before are not read.",
+        "Not read: 7 further outcomes of units whose first outcome was read before.",
         "mahavishnu experiments report new-order --recompute",
         "how often latency is above 2000 ms",
-        "The treatment had 10.34 % of the units of which anything was heard; it was to have 10.00 %.",
+        "The treatment has 10.34 % of the units with an outcome; the plan is 10.00 %.",
     ):
         assert words in page.text
     assert page.tags.count("svg") == 3
@@ -167,4 +167,7 @@ def test_changes_shares_and_units_have_words():
     assert change_words(Change(objective=OBJECTIVES["cost"])) == "objective cost"
     ramped = replace(EXPERIMENT, unit="user", ramp=(Step(after_s=3600, share=0.2), Step(after_s=86_400, share=0.5)))
     assert share_words(ramped) == "10 %, then 20 % after 1 hour, then 50 % after 1 day"
-    assert "of say get the treatment; assigned is each user, who stays in one arm" in units_words(ramped)
+    assert (
+        "of say get the treatment; the unit of assignment is each value of the tag user, which stays in one arm"
+        in units_words(ramped)
+    )
