@@ -62,7 +62,7 @@ def test_routing_stats_say_what_is_known(cli: Any, history: list[dict[str, Any]]
     assert shout["wilson_hi"] == 1
     assert 0 < shout["p50_ms"] <= shout["p95_ms"] <= shout["p99_ms"]
     assert shout["mean_cost_usd"] == 0
-    assert shout["score"] == pytest.approx(1)
+    assert 0.95 < shout["score"] < 1, "a function of this process is fast, and nothing is as fast as can be"
     assert shout["trusted"] is False
     assert stats[0]["p50_ms"] is None
     assert [each["target"] for each in cli.ok("routing", "stats", "--task-type", "sing")] == ["whisper"]
