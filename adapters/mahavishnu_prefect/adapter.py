@@ -36,6 +36,9 @@ _PRICES: Mapping[str, CostModel] = {
     "cloud": CostModel(per_second_usd=Decimal("0.0001")),
 }
 
+_OWN_JOBS = "mahavishnu-store-"
+"""How the tag of a scheduled job begins, on whichever store it works."""
+
 
 class PrefectAdapter:
     """Runs what targets name as "flow/deployment" on the server, and as "package.module:flow" in this process.
@@ -107,10 +110,12 @@ class PrefectAdapter:
         return await health_of(target, self._api, self._flows)
 
     async def discover(self) -> Sequence[Target]:
-        """Every deployment, as a generalist: Prefect does not know for which types of task it is meant."""
-        found = await deployments.listed(self._api)
+        """Every deployment but mahavishnu's own jobs, as a generalist: Prefect does not know for which types of task it
+        is meant."""
         return [
-            Target(name=_one_word(name), adapter=self.name, run=name, task_types=frozenset({ANY})) for name, _ in found
+            Target(name=_one_word(name), adapter=self.name, run=name, task_types=frozenset({ANY}))
+            for name, deployment in await deployments.listed(self._api)
+            if not any(tag.startswith(_OWN_JOBS) for tag in deployment.tags)
         ]
 
     def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:

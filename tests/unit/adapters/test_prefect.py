@@ -810,6 +810,12 @@ async def test_deployments_are_discovered_page_by_page_under_names_that_a_target
     assert sent(server["deployments"])["offset"] == 200
 
 
+async def test_scheduled_jobs_of_the_house_are_not_offered_as_targets(adapter, server):
+    own = deployment(name="evidence", tags=["mahavishnu-store-0123456789ab"])
+    server["deployments"].side_effect = [httpx.Response(200, json=[own, deployment(id="d-2", tags=["nightly"])])]
+    assert [target.run for target in await adapter.discover()] == ["etl/nightly"]
+
+
 # -- what a flow delivers ----------------------------------------------------------------------------------------------
 
 
