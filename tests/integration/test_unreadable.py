@@ -217,7 +217,7 @@ async def test_a_newest_snapshot_that_cannot_be_read_keeps_what_was_known(place)
         for _ in range(3):
             await orchestrator.execute(task())
         await scores.recalculate(store, clock, Settings())
-        await store.publish(Snapshot(version=2, published_at_us=clock.now_us()))
+        await other.publish(Snapshot(version=2, published_at_us=clock.now_us()))
         place.by_hand('UPDATE snapshots SET body = \'{"kind": "dream"}\' WHERE version = 2')
         await until(lambda: "snapshot 2" in failures(orchestrator, "evidence"))
         assert "routing rollback" in failures(orchestrator, "evidence")
