@@ -11,7 +11,6 @@ from mahavishnu.compat.cost_optimizer import CostOptimizer, Optimal
 from mahavishnu.jobs import scores
 from mahavishnu.model import Report, Task
 from mahavishnu.stats.ordering import carried_over
-from mahavishnu.stats.scoring import Scoring
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -72,11 +71,8 @@ class StatisticalRouter:
 
     def calculate_scores(self, task_type: str) -> Mapping[str, float]:
         """success_rate · 0.7 + speed_score · 0.3 unless set otherwise, for every target with evidence."""
-        scoring: Scoring = scores.scoring_of(self._app.settings)
-        found = {
-            stat.scorecard.target: scoring.score(stat.estimate) for stat in self._app.orchestrator.stats(task_type)
-        }
-        return {name: score for name, score in found.items() if score is not None}
+        stats = self._app.orchestrator.stats(task_type)
+        return {stat.target: stat.score for stat in stats if stat.score is not None}
 
     async def get_preference_order(self, task_type: str) -> Sequence[str]:
         """The published one."""

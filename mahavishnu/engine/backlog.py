@@ -173,10 +173,9 @@ class Backlog:
 
     async def is_being_adopted(self, process_ids: Sequence[str]) -> bool:
         """Whether another process is writing what one of these left."""
-        spool = self.spool
-        return spool is not None and any(
-            [await asyncio.to_thread(spool.is_being_written, process_id) for process_id in process_ids]
-        )
+        if self.spool is None:
+            return False
+        return await asyncio.to_thread(lambda spool: any(map(spool.is_being_written, process_ids)), self.spool)
 
     async def adopt(self, abandoned: Abandoned, ends: Sequence[Execution]) -> Sequence[Written] | None:
         """Write what a dead process left, and the ends of what it left running; None where the store is away."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from mahavishnu.model import Candidate, Ranked, Ranking, Snapshot, Task
-from mahavishnu.policies.words import figures, version_of
+from mahavishnu.model import Candidate, Ranking, Snapshot, Task
+from mahavishnu.policies.chain import undrawn
+from mahavishnu.policies.words import version_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +41,4 @@ class Preference:
         def place_of(each: Candidate) -> tuple[int, int, str]:
             return places.get(each.target.name, len(places)), each.target.place, each.target.name
 
-        ordered = sorted(candidates, key=place_of)
-        chain = tuple(
-            Ranked(
-                candidate=each,
-                probability=0.0 if place else 1.0,
-                score=float(len(ordered) - place),
-                components={"place": place + 1},
-            )
-            for place, each in enumerate(ordered)
-        )
-        first = ordered[0]
-        return Ranking(
-            chain=chain,
-            why=f"first in the fixed order; {figures(first)}",
-            confidence=first.estimate.wilson_lo,
-            confidence_kind="wilson_lower_95",
-        )
+        return undrawn(sorted(candidates, key=place_of), "fixed", "place")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from mahavishnu.model import Candidate, Ranked, Ranking, Snapshot, Task
-from mahavishnu.policies.words import figures, version_of
+from mahavishnu.model import Candidate, Ranking, Snapshot, Task
+from mahavishnu.policies.chain import undrawn
+from mahavishnu.policies.words import version_of
 from mahavishnu.stats.ordering import carried_over
 
 
@@ -38,19 +39,4 @@ class Published:
         default = sorted(candidates, key=lambda candidate: (candidate.target.place, candidate.target.name))
         by_name = {candidate.target.name: candidate for candidate in default}
         names = carried_over(snapshot.orders.get(task.type, ()), list(by_name))
-        chain = tuple(
-            Ranked(
-                candidate=by_name[name],
-                probability=0.0 if rank else 1.0,
-                score=float(len(names) - rank),
-                components={"rank": rank + 1},
-            )
-            for rank, name in enumerate(names)
-        )
-        first = by_name[names[0]]
-        return Ranking(
-            chain=chain,
-            why=f"first in the published order; {figures(first)}",
-            confidence=first.estimate.wilson_lo,
-            confidence_kind="wilson_lower_95",
-        )
+        return undrawn([by_name[name] for name in names], "published", "rank")

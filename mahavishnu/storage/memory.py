@@ -190,14 +190,18 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     async def reap(self, first: Finish | None = None) -> Sequence[Execution]:
         kept = self._ready()
-        gone_ids = sorted({start.process_id for start in kept.starts.values()} - kept.processes)
-        if gone_ids and first is not None and not await first(gone_ids):
+        left = [
+            start
+            for start in kept.starts.values()
+            if start.id not in kept.ends and start.process_id not in kept.processes
+        ]
+        if left and first is not None and not await first(sorted({start.process_id for start in left})):
             return []
         now_us = self._clock.now_us()
         gone = [
             lost(announced(kept, start), f"store {start.process_id} in memory", now_us)
-            for start in kept.starts.values()
-            if start.id not in kept.ends and start.process_id not in kept.processes
+            for start in left
+            if start.id not in kept.ends
         ]
         await self.record(gone)
         kept.money.give_up(kept.processes.__contains__, now_us)

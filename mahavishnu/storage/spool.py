@@ -76,7 +76,7 @@ class Spool:
     def __init__(self, folder: Path, store: str, process_id: str) -> None:
         self._folder = folder.absolute()
         self._store = store
-        self.path = self._folder / f"{store}-{process_id}.jsonl"
+        self.path = self._path_of(process_id)
         self._file: BinaryIO | None = None
         self._lock = Lock()
         self._unwritten: dict[Spooled, bytes] = {}
@@ -124,15 +124,17 @@ class Spool:
 
     def is_being_written(self, process_id: str) -> bool:
         """Whether another process has taken what this dead one left, and is not done with it."""
-        path = self._folder / f"{self._store}-{process_id}.jsonl"
         try:
-            with path.open("rb") as file:
+            with self._path_of(process_id).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
             return False
         return False
+
+    def _path_of(self, process_id: str) -> Path:
+        return self._folder / f"{self._store}-{process_id}.jsonl"
 
     def _create(self) -> BinaryIO:
         # Tasks and answers stand in it, which are nobody else's business.

@@ -14,7 +14,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from mahavishnu.errors import NotWritten, StoreUnavailable
+from mahavishnu.errors import StoreUnavailable
 from mahavishnu.storage.address import Address
 
 _SQLITE = {
@@ -130,10 +130,7 @@ def message_of(error: SQLAlchemyError) -> str:
 
 def unavailable(address: Address, error: SQLAlchemyError) -> StoreUnavailable:
     """The error that leaves the store."""
-    problem = problem_of(error, address.conceal(message_of(error)))
-    if lies_in_the_row(error):
-        return NotWritten(url=address.shown, problem=problem)
-    return address.unavailable(problem)
+    return address.unavailable(problem_of(error, address.conceal(message_of(error))))
 
 
 def problem_of(error: SQLAlchemyError, message: str) -> str:

@@ -22,7 +22,7 @@ from mahavishnu.storage.database import Database
 from mahavishnu.storage.presence import Lease
 from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 from mahavishnu.storage.transaction import Transaction
-from mahavishnu.storage.trouble import is_passing, strikes_everybody, unavailable
+from mahavishnu.storage.trouble import is_passing, lies_in_the_row, strikes_everybody, unavailable
 from mahavishnu.storage.waiting import Answer, Waiting, answer, wait
 
 log = logging.getLogger("mahavishnu.storage")
@@ -176,7 +176,8 @@ class Writer:
             case MahavishnuError():
                 return failure
             case SQLAlchemyError():
-                return unavailable(self._database.address, failure)
+                trouble = unavailable(self._database.address, failure)
+                return NotWritten(url=trouble.url, problem=trouble.problem) if lies_in_the_row(failure) else trouble
             case Exception() if isinstance(failure, CANNOT_BE_WRITTEN):
                 return NotWritten(url=self._database.address.shown, problem=not_plain_json(failure))
             case _:
