@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from mahavishnu.errors import SnapshotConflict, UnknownName
-from mahavishnu.jobs.publishing import TRIES, Published, publish
+from mahavishnu.errors import UnknownName
+from mahavishnu.jobs.publishing import Published, change
 from mahavishnu.model import Snapshot
 from mahavishnu.model.aside import AsideReason, AsideRow, Asides, rows_of
 from mahavishnu.ports import Clock, Store
@@ -18,22 +18,21 @@ async def release(store: Store, clock: Clock, target: str, task_type: str | None
 
     Raises UnknownName where it is not put aside there.
     """
-    for _ in range(TRIES):
-        before = await store.latest()
+
+    def released_in(before: Snapshot) -> Snapshot:
         rows = [row for row in rows_of(before.put_aside) if task_type in (None, row.task_type)]
         released = [row for row in rows if row.target == target]
         if not released:
             raise _not_aside(target, task_type, [row.target for row in rows])
-        after = replace(
+        return replace(
             before,
             version=before.version + 1,
             published_at_us=clock.now_us(),
             put_aside=_without(before.put_aside, released),
             notes=tuple(map(_released, released)),
         )
-        if await publish(store, after):
-            return Published(before, after)
-    raise SnapshotConflict(version=after.version)
+
+    return await change(store, released_in)
 
 
 def gone_back(now: Snapshot, earlier: Snapshot, *, release: bool) -> tuple[Asides, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mahavishnu.errors import SnapshotConflict
@@ -31,3 +32,13 @@ async def publish(store: Store, snapshot: Snapshot) -> bool:
     except SnapshotConflict:
         return False
     return True
+
+
+async def change(store: Store, make: Callable[[Snapshot], Snapshot]) -> Published:
+    """Publish what `make` makes of the newest snapshot; nothing where that is the same one."""
+    for _ in range(TRIES):
+        before = await store.latest()
+        after = make(before)
+        if after is before or await publish(store, after):
+            return Published(before, after)
+    raise SnapshotConflict(version=after.version)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mahavishnu.errors import SnapshotConflict
-from mahavishnu.jobs.publishing import TRIES, Published, publish
+from mahavishnu.jobs.publishing import Published, change
 from mahavishnu.model import Snapshot
 from mahavishnu.model.objective import Objective
 from mahavishnu.ports import Clock, Store
@@ -16,14 +15,7 @@ LONG_AGO = 10_000
 
 async def set_strategy(store: Store, clock: Clock, task_type: str, objective: Objective | None) -> Published:
     """Publish it; None goes back to what the policy itself weighs. Every process goes by it within two seconds."""
-    for _ in range(TRIES):
-        before = await store.latest()
-        if before.strategies.get(task_type) == objective:
-            return Published(before, before)
-        after = _with(before, clock, task_type, objective)
-        if await publish(store, after):
-            return Published(before, after)
-    raise SnapshotConflict(version=after.version)
+    return await change(store, lambda before: _with(before, clock, task_type, objective))
 
 
 async def undo_strategy(store: Store, clock: Clock, task_type: str) -> Published:
@@ -37,10 +29,12 @@ async def undo_strategy(store: Store, clock: Clock, task_type: str) -> Published
 
 
 def _with(before: Snapshot, clock: Clock, task_type: str, objective: Objective | None) -> Snapshot:
+    was = before.strategies.get(task_type)
+    if was == objective:
+        return before
     strategies = {kind: each for kind, each in before.strategies.items() if kind != task_type}
     if objective is not None:
         strategies[task_type] = objective
-    was = before.strategies.get(task_type)
     return replace(
         before,
         version=before.version + 1,
