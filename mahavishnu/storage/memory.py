@@ -190,11 +190,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     async def reap(self, first: Finish | None = None) -> Sequence[Execution]:
         kept = self._ready()
-        left = [
-            start
-            for start in kept.starts.values()
-            if start.id not in kept.ends and start.process_id not in kept.processes
-        ]
+        running = [start for start in kept.starts.values() if start.id not in kept.ends]
+        left = [start for start in running if start.process_id not in kept.processes]
         if left and first is not None and not await first(sorted({start.process_id for start in left})):
             return []
         now_us = self._clock.now_us()

@@ -91,6 +91,16 @@ def test_the_chain_has_every_candidate_once_whatever_is_expected_or_published(ex
     assert sorted(chain.following(published, names, expected)) == list(range(len(names)))
 
 
+@tried("chain.undrawn")
+@edges
+@given(st.lists(ESTIMATES, min_size=1, max_size=4))
+def test_a_ranking_without_a_draw_is_certain_of_the_first_whatever_was_estimated(estimates):
+    rows = candidates(estimates)
+    ranking = chain.undrawn(rows, "given", "rank")
+    assert is_ranking(ranking, len(rows))["t0"].probability == 1.0
+    assert [link.candidate for link in ranking.chain] == rows
+
+
 @tried("adaptive.Adaptive.rank", "adaptive.Adaptive.draw", "adaptive.Adaptive.chances", "adaptive.Adaptive.expected")
 @tried("adaptive.Adaptive.weighing", "adaptive.Adaptive.worth", "adaptive.from_estimates")
 @edges
