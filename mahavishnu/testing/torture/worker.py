@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,6 +37,7 @@ from mahavishnu.testing.torture.voice import VOICE
 REAP_EVERY_S = 1.0
 PROBE_S = 20.0
 LOOK_S = 20.0
+OPEN_S = 30.0
 _PR_SET_PDEATHSIG = 1
 
 Message = Mapping[str, Any]
@@ -230,11 +231,24 @@ def _go_on() -> None:
         task.uncancel()
 
 
+async def _open(stack: AsyncExitStack, settings: Settings, clock: SkewedClock) -> App:
+    """Open the app, again and again while the store is away: a supervisor starts a process again that could not open."""
+    until = time.monotonic() + OPEN_S
+    while True:
+        try:
+            return await stack.enter_async_context(open_app(settings, clock=clock))
+        except RepositoryError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.2)
+
+
 async def _main(commands: int, spec: Message) -> None:
     clock = SkewedClock()
     hands = Hands(commands, clock)
     lose_answers(lambda: hands.lost_share)
-    async with open_app(settings_of(spec), clock=clock) as app:
+    async with AsyncExitStack() as stack:
+        app = await _open(stack, settings_of(spec), clock)
         worker = Worker(app, clock)
         hands.start(asyncio.get_running_loop(), worker)
         await worker.run()
