@@ -68,7 +68,7 @@ def __dir__() -> list[str]:
 
 
 def _nearest(name: str) -> str:
-    from difflib import get_close_matches
+    from mahavishnu.errors import nearest_name
 
-    nearest = next(iter(get_close_matches(name, _HOMES, n=1)), None)
+    nearest = nearest_name(name, _HOMES)
     return f'; did you mean "{nearest}"?' if nearest else ""

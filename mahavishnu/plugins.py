@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from mahavishnu.errors import PluginBroken, PluginMissing, SettingsError, UnknownName
+from mahavishnu.errors import PluginBroken, PluginMissing, SettingsError, UnknownName, nearest_name
 from mahavishnu.ports import Adapter, Policy, Scheduler
 
 P = TypeVar("P")
@@ -109,7 +108,7 @@ def _brought_by(entry: EntryPoint) -> str:
 def _load(kind: str, name: str, available: Mapping[str, EntryPoint]) -> Any:
     entry = available.get(name)
     if entry is None:
-        nearest = next(iter(get_close_matches(name, available, n=1)), None)
+        nearest = nearest_name(name, available)
         raise UnknownName(kind=kind, name=name, nearest=nearest, see="mahavishnu doctor")
     try:
         loaded = entry.load()
@@ -168,7 +167,7 @@ def _first(problem: ValidationError) -> str:
 
 
 def _instead(name: str, known: list[str]) -> str:
-    nearest = next(iter(get_close_matches(name, known, n=1)), None)
+    nearest = nearest_name(name, known)
     if nearest:
         return f' (did you mean "{nearest}"?)'
     return f"; it has {', '.join(known)}" if known else "; it has no options"

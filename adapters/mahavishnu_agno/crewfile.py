@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from agno.team import Team
 from agno.team.mode import TeamMode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu_agno.naming import named
 from mahavishnu_agno.settings import first_of
 
@@ -116,5 +115,5 @@ def _checked(table: Any, path: str) -> CrewTable:
             raise Misconfigured(f"{path}: {first_of(problem)}") from None
         *above, key = first["loc"]
         known = MemberTable.model_fields if above else CrewTable.model_fields
-        hint = did_you_mean(next(iter(get_close_matches(str(key), known, n=1)), None)) or f"; it has {', '.join(known)}"
+        hint = did_you_mean(nearest_name(str(key), known)) or f"; it has {', '.join(known)}"
         raise Misconfigured(f'{path}: unknown key "{key}"{hint}') from None

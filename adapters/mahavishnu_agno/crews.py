@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from agno.agent import Agent
 from agno.models.base import Model
 from agno.team import Team
 from agno.team.mode import TeamMode
 
-from mahavishnu.errors import AdapterError, InvalidTarget, TargetExists, UnknownName
+from mahavishnu.errors import AdapterError, InvalidTarget, TargetExists, UnknownName, nearest_name
 from mahavishnu.model import ANY, Result, Target
 from mahavishnu_agno.components import settled
 
@@ -101,7 +100,7 @@ class Crews:
         """Raises UnknownName."""
         crew = self._crews.get(name)
         if crew is None:
-            nearest = next(iter(get_close_matches(name, self._crews, n=1)), None)
+            nearest = nearest_name(name, self._crews)
             raise UnknownName(kind="crew", name=name, nearest=nearest, see="list_crews()")
         return crew
 
@@ -113,7 +112,7 @@ class Crews:
 def crew_of(name: str, agents: Sequence[Agent | Team], mode: str, model: Model | None) -> Team:
     """Raises InvalidTarget, or UnknownName for a mode that Agno does not have."""
     if mode not in {each.value for each in TeamMode}:
-        nearest = next(iter(get_close_matches(mode, [each.value for each in TeamMode], n=1)), None)
+        nearest = nearest_name(mode, [each.value for each in TeamMode])
         raise UnknownName(kind="mode", name=mode, nearest=nearest, see="agno.team.mode.TeamMode")
     if not agents:
         raise InvalidTarget(target=name, field="agents", problem="is empty; a crew has at least one")

@@ -6,12 +6,11 @@ import importlib
 import re
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 
 _PATH = re.compile(r"(?P<module>\w+(\.\w+)*):(?P<name>\w+(\.\w+)*)")
 
@@ -71,6 +70,6 @@ def _attribute(holder: Any, name: str, path: str) -> Any:
     try:
         return getattr(holder, name)
     except AttributeError:
-        nearest = next(iter(get_close_matches(name, dir(holder), n=1)), None)
+        nearest = nearest_name(name, dir(holder))
         hint = did_you_mean(nearest) or "; check the spelling"
         raise Misconfigured(f'"{path}": {getattr(holder, "__name__", "it")} has no "{name}"{hint}') from None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu.model import Target
 
 KINDS = ("agents", "teams", "workflows")
@@ -49,7 +48,7 @@ def options_of(target: Target) -> Options:
     """Raises Misconfigured for the first option that is unknown or wrong; its value is not repeated."""
     for name in target.options:
         if name not in Options.model_fields:
-            nearest = next(iter(get_close_matches(name, Options.model_fields, n=1)), None)
+            nearest = nearest_name(name, Options.model_fields)
             hint = did_you_mean(nearest) or f"; it has {', '.join(Options.model_fields)}"
             raise Misconfigured(f'target "{target.name}" has an unknown option "{name}"{hint}')
     try:

@@ -6,10 +6,9 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from difflib import get_close_matches
 from urllib.parse import quote
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu.model import HEALTHY, Health, HealthStatus, Status
 from mahavishnu_agno.agentos import AgentOs
 from mahavishnu_agno.engine import Asked
@@ -92,7 +91,7 @@ class There:
         described = await self._server.find(self._place.path)
         if described is None:
             there = [str(each["id"]) for each in await self._server.listed(f"/{self._place.kind}")]
-            nearest = next(iter(get_close_matches(self._place.id, there, n=1)), None)
+            nearest = nearest_name(self._place.id, there)
             hint = did_you_mean(nearest) or f"; it has {', '.join(there) or 'none'}"
             kind = self._place.kind.removesuffix("s")
             raise Misconfigured(f'{self._place.base} has no {kind} "{self._place.id}"{hint}')

@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
-from mahavishnu.errors import Contained, Misconfigured, did_you_mean
+from mahavishnu.errors import Contained, Misconfigured, did_you_mean, nearest_name
 from mahavishnu_llamaindex.failures import described
 
 
@@ -37,7 +36,7 @@ def found(name: str) -> object:
 def _attribute(name: str, holder: object, path: str) -> object:
     for part in path.split("."):
         if not hasattr(holder, part):
-            nearest = next(iter(get_close_matches(part, dir(holder), n=1)), None)
+            nearest = nearest_name(part, dir(holder))
             where = getattr(holder, "__name__", type(holder).__name__)
             hint = did_you_mean(nearest) or "; check the spelling"
             raise Misconfigured(f'"{name}": {where} has no "{part}"{hint}')

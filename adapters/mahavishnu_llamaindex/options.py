@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu.model import Target
 
 
@@ -39,7 +38,7 @@ def options_of(target: Target) -> Options:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = list(Options.model_fields)
-        nearest = next(iter(get_close_matches(name, known, n=1)), None)
+        nearest = nearest_name(name, known)
         hint = did_you_mean(nearest) or f"; it has {', '.join(known)}"
         raise Misconfigured(f'target "{target.name}" has an unknown option "{name}"{hint}')
     what = first["msg"].replace("Input should be", "must be", 1)

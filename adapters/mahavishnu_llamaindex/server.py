@@ -8,14 +8,22 @@ import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from mahavishnu.errors import AdapterError, Crashed, Misconfigured, Refused, TimedOut, Transient, did_you_mean
+from mahavishnu.errors import (
+    AdapterError,
+    Crashed,
+    Misconfigured,
+    Refused,
+    TimedOut,
+    Transient,
+    did_you_mean,
+    nearest_name,
+)
 from mahavishnu.redaction import excerpt, learnt, redacted
 from mahavishnu_llamaindex.failures import by_status, described, retry_after
 
@@ -200,7 +208,7 @@ class Server:
 
 
 def no_such_workflow(url: str, workflow: str, known: Sequence[str]) -> str:
-    nearest = next(iter(get_close_matches(workflow, known, n=1)), None)
+    nearest = nearest_name(workflow, known)
     hint = did_you_mean(nearest) or f"; it has {', '.join(known) or 'none'}"
     return f'{url} has no workflow "{workflow}"{hint}'
 

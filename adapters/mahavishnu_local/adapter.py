@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import cast
 
-from mahavishnu.errors import AdapterError, Misconfigured, did_you_mean
+from mahavishnu.errors import AdapterError, Misconfigured, did_you_mean, nearest_name
 from mahavishnu.model import HEALTHY, Health, HealthStatus, Result, Status, Target, Task
 from mahavishnu.model.registry import ISOLATED, registered_targets
 from mahavishnu.ports import Call, RunRef
@@ -115,7 +114,7 @@ def _isolated(target: Target) -> bool:
         return False
     for name in target.options:
         if name != ISOLATED:
-            hint = did_you_mean(next(iter(get_close_matches(name, [ISOLATED], n=1)), None))
+            hint = did_you_mean(nearest_name(name, [ISOLATED]))
             raise Misconfigured(f'"{target.name}" has an unknown option "{name}"{hint or f"; it takes {ISOLATED}"}')
     wanted = target.options[ISOLATED]
     if not isinstance(wanted, bool):

@@ -6,11 +6,10 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mahavishnu.errors import Contained, Misconfigured, did_you_mean
+from mahavishnu.errors import Contained, Misconfigured, did_you_mean, nearest_name
 from mahavishnu.model import Target
 from mahavishnu.model.registry import registered_function
 from mahavishnu_local.calling import Function, function_of
@@ -80,7 +79,7 @@ def _attribute(holder: Any, name: str, run: str) -> Any:
     try:
         return getattr(holder, name)
     except AttributeError:
-        nearest = next(iter(get_close_matches(name, dir(holder), n=1)), None)
+        nearest = nearest_name(name, dir(holder))
         hint = did_you_mean(nearest) or "; check the spelling"
         where = getattr(holder, "__name__", type(holder).__name__)
         raise Misconfigured(f'"{run}": {where} has no "{name}"{hint}') from None

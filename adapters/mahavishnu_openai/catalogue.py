@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -23,6 +22,7 @@ from mahavishnu.errors import (
     TimedOut,
     Transient,
     did_you_mean,
+    nearest_name,
 )
 from mahavishnu.model import BROKEN, HEALTHY, Health, HealthStatus, Target, broken_on_purpose
 from mahavishnu_openai.endpoint import Endpoint
@@ -113,7 +113,7 @@ def health_of_model(model: str, listed: Sequence[Model], host: str) -> Health:
         return HEALTHY
     if not models:
         return Health(HealthStatus.DEGRADED, f"{host} lists no models at all; is one loaded?")
-    nearest = next(iter(get_close_matches(model, models, n=1)), None)
+    nearest = nearest_name(model, models)
     hint = did_you_mean(nearest) or f"; it has {', '.join(models[:5])}{', …' if len(models) > 5 else ''}"
     return Health(HealthStatus.MISCONFIGURED, f'{host} has no model "{model}"{hint}')
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu.model import Target
 
 _OURS = frozenset({"model", "messages", "stream", "stream_options"})
@@ -50,7 +49,7 @@ def options_of(target: Target) -> ModelOptions:
     known = list(ModelOptions.model_fields)
     for name in target.options:
         if name not in known:
-            nearest = next(iter(get_close_matches(name, known, n=1)), None)
+            nearest = nearest_name(name, known)
             hint = did_you_mean(nearest) or f"; a model has {', '.join(known)}"
             raise Misconfigured(f'target "{target.name}": unknown option "{name}"{hint}')
     try:

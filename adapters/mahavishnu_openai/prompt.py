@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from mahavishnu.errors import Misconfigured, Refused, did_you_mean
+from mahavishnu.errors import Misconfigured, Refused, did_you_mean, nearest_name
 from mahavishnu.model import Target, Task
 from mahavishnu.ports import Call
 from mahavishnu_openai.endpoint import Endpoint
@@ -109,7 +108,7 @@ def _body(task: Task, target: Target, options: ModelOptions) -> dict[str, Any]:
     """The target's settings, and over them whatever the task asks for itself."""
     for name in task.payload:
         if name not in PASSED_THROUGH:
-            nearest = next(iter(get_close_matches(name, PASSED_THROUGH, n=1)), None)
+            nearest = nearest_name(name, PASSED_THROUGH)
             hint = did_you_mean(nearest) or "; a model takes the parameters of a chat completion"
             raise Refused(f'the payload holds "{name}", which no model knows{hint}')
     body: dict[str, Any] = {"model": target.run, "messages": _messages(task, options)}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu_prefect.library import parameter_schema
 from mahavishnu_prefect.records import ALL_NAMED, DEPLOYMENT, DEPLOYMENTS, NAMED, Deployment
 from mahavishnu_prefect.refusals import Absent
@@ -45,7 +44,7 @@ async def find(api: Api, run: str) -> Deployment:
         return await api.get(DEPLOYMENT, f"/deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}")
     except Absent as absent:
         known = [each for each, _ in await listed(api)]
-        nearest = next(iter(get_close_matches(run, known, n=1)), None)
+        nearest = nearest_name(run, known)
         hint = did_you_mean(nearest) or '; "prefect deployment ls" shows what there is'
         raise Misconfigured(f'there is no deployment "{run}" on {api.url}{hint}') from absent
 

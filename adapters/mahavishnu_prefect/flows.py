@@ -6,11 +6,10 @@ import importlib
 import re
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu_prefect import library
 from mahavishnu_prefect.failures import described
 from mahavishnu_prefect.threads import Failed, in_thread
@@ -50,7 +49,7 @@ class Flows:
         found = getattr(module, parts["name"], None)
         if not library.is_flow(found):
             flows = [name for name, each in vars(module).items() if library.is_flow(each)]
-            nearest = next(iter(get_close_matches(parts["name"], flows, n=1)), None)
+            nearest = nearest_name(parts["name"], flows)
             hint = did_you_mean(nearest) or "; name a function with @flow"
             raise Misconfigured(f'"{run}": {parts["name"]} is no flow of {parts["module"]}{hint}')
         if found.isgenerator:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mahavishnu.errors import Misconfigured, did_you_mean
+from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
 from mahavishnu.model import Target
 
 
@@ -34,7 +33,7 @@ def options_of(target: Target, kind: type[Options]) -> Options:
     """Raises Misconfigured for the first option that is unknown or wrong; never repeats its value."""
     for name in target.options:
         if name not in kind.model_fields:
-            nearest = next(iter(get_close_matches(name, kind.model_fields, n=1)), None)
+            nearest = nearest_name(name, kind.model_fields)
             hint = did_you_mean(nearest) or f"; it has {', '.join(kind.model_fields)}"
             raise Misconfigured(f'"{target.run}" has no option "{name}"{hint}')
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
@@ -11,7 +10,7 @@ from jsonschema.exceptions import SchemaError, best_match  # type: ignore[import
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from mahavishnu.errors import Refused, did_you_mean
+from mahavishnu.errors import Refused, did_you_mean, nearest_name
 from mahavishnu.model import Task
 from mahavishnu.redaction import excerpt
 
@@ -46,7 +45,7 @@ def check(run: str, parameters: Mapping[str, Any], defaults: Mapping[str, Any], 
     known = schema.get("properties", {})
     for name in parameters:
         if name not in known and not schema.get("additionalProperties"):
-            nearest = next(iter(get_close_matches(name, known, n=1)), None)
+            nearest = nearest_name(name, known)
             hint = did_you_mean(nearest) or f"; it has {', '.join(known) or 'none'}"
             raise Refused(f'"{run}" has no parameter "{name}"{hint}')
     if problem := _problem({**defaults, **parameters}, schema):

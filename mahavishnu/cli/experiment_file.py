@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mahavishnu.cli.arguments import bad
-from mahavishnu.errors import did_you_mean
+from mahavishnu.errors import did_you_mean, nearest_name
 from mahavishnu.settings import NotToml, text_of, toml_of
 
 
@@ -78,5 +77,5 @@ def _problem(path: Path, error: ValidationError) -> str:
         "guardrails": _GuardrailTable,
     }
     table = tables.get(str(first["loc"][0]), _Written) if len(first["loc"]) > 1 else _Written
-    nearest = get_close_matches(str(first["loc"][-1]), table.model_fields, n=1)
-    return f'{path}: unknown key "{where}"{did_you_mean(nearest[0]) if nearest else ""}'
+    nearest = nearest_name(str(first["loc"][-1]), table.model_fields)
+    return f'{path}: unknown key "{where}"{did_you_mean(nearest)}'

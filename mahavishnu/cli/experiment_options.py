@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from mahavishnu.cli import amounts
 from mahavishnu.cli.arguments import bad, pairs
 from mahavishnu.cli.completion import objectives, target_names, task_types
 from mahavishnu.cli.objective_option import read_objective
-from mahavishnu.errors import did_you_mean
+from mahavishnu.errors import did_you_mean, nearest_name
 from mahavishnu.model.experiment import Change, Experiment, Guardrail, Measure, Step
 from mahavishnu.model.objective import objective_of
 
@@ -214,9 +213,9 @@ def _measure(given: str, argument: str) -> Measure:
     try:
         return Measure(given.strip().lower())
     except ValueError:
-        nearest = get_close_matches(given, list(Measure), n=1)
+        nearest = nearest_name(given, Measure)
         known = ", ".join(Measure)
-        raise bad(argument, f'"{given:.80}" is none of {known}{did_you_mean(nearest[0]) if nearest else ""}') from None
+        raise bad(argument, f'"{given:.80}" is none of {known}{did_you_mean(nearest)}') from None
 
 
 def _number(given: str, argument: str) -> float:

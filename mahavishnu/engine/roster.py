@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from mahavishnu.engine.breaker import Breaker, BreakerState, Permit, Verdict
 from mahavishnu.engine.places import Places
 from mahavishnu.engine.supervision import said
-from mahavishnu.errors import Contained, InvalidTarget, Misconfigured, TargetExists, TargetIsConfigured, UnknownName
+from mahavishnu.errors import (
+    Contained,
+    InvalidTarget,
+    Misconfigured,
+    TargetExists,
+    TargetIsConfigured,
+    UnknownName,
+    nearest_name,
+)
 from mahavishnu.model import ANY, HEALTHY, CostModel, Health, HealthStatus, Target
 from mahavishnu.model.aside import AsideRow
 from mahavishnu.model.unreadable import Unreadable
@@ -370,4 +377,4 @@ def _health(entry: _Entry) -> Health:
 
 
 def _nearest(word: str, known: Mapping[str, object] | set[str]) -> str | None:
-    return next(iter(get_close_matches(word, list(known), n=1)), None)
+    return nearest_name(word, known)

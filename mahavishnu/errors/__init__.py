@@ -39,7 +39,7 @@ from mahavishnu.errors.inputs import (
     TargetIsConfigured,
     UnknownName,
 )
-from mahavishnu.errors.root import MahavishnuError, did_you_mean
+from mahavishnu.errors.root import MahavishnuError, did_you_mean, nearest_name
 from mahavishnu.errors.running import (
     BudgetExhausted,
     NothingEligible,
@@ -113,4 +113,5 @@ __all__ = [
     "UnknownName",
     "WorkflowError",
     "did_you_mean",
+    "nearest_name",
 ]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
-from mahavishnu.errors import UnknownName
+from mahavishnu.errors import UnknownName, nearest_name
 from mahavishnu.jobs.publishing import Published, change
 from mahavishnu.model import Snapshot
 from mahavishnu.model.aside import AsideReason, AsideRow, Asides, rows_of
@@ -75,5 +74,5 @@ def _without(put_aside: Asides, released: Sequence[AsideRow]) -> Asides:
 
 def _not_aside(target: str, task_type: str | None, known: Sequence[str]) -> UnknownName:
     kind = "target put aside" if task_type is None else f"target put aside for {task_type}"
-    nearest = next(iter(get_close_matches(target, known, n=1)), None)
+    nearest = nearest_name(target, known)
     return UnknownName(kind=kind, name=target, nearest=nearest, see="mahavishnu routing aside")

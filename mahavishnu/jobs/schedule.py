@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
-from difflib import get_close_matches
 
-from mahavishnu.errors import MahavishnuError, RepositoryError, UnknownName
+from mahavishnu.errors import MahavishnuError, RepositoryError, UnknownName, nearest_name
 from mahavishnu.jobs import alerts, experiments, scores
 from mahavishnu.jobs.cron import due_at_us
 from mahavishnu.jobs.experiments.filing import hand_over
@@ -229,6 +228,6 @@ def _counted(number: int, noun: str) -> str:
 def _run_of(name: str) -> Run:
     """Raises UnknownName."""
     if name not in _RUNS:
-        nearest = next(iter(get_close_matches(name, _RUNS, n=1)), None)
+        nearest = nearest_name(name, _RUNS)
         raise UnknownName(kind="job", name=name, nearest=nearest, see="mahavishnu schedule list")
     return _RUNS[name]

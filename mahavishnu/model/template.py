@@ -6,10 +6,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from mahavishnu.errors import did_you_mean
+from mahavishnu.errors import did_you_mean, nearest_name
 
 _OPEN, _CLOSE = "{{", "}}"
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
@@ -121,7 +120,7 @@ def _below(found: Any, key: str, where: str, reference: Reference) -> Any:
         case Mapping() if key in found:
             return found[key]
         case Mapping():
-            nearest = next(iter(get_close_matches(key, [str(each) for each in found], n=1)), None)
+            nearest = nearest_name(key, [str(each) for each in found])
             has = did_you_mean(nearest) or f"; it has {', '.join(str(each) for each in found) or 'no keys'}"
             raise TemplateError(f'"{reference}": {where} has no "{key}"{has}')
         case list() if key.isdecimal() and int(key) < len(found):

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from mahavishnu.errors import InputError, InvalidTask, SettingsError, did_you_mean
+from mahavishnu.errors import InputError, InvalidTask, SettingsError, did_you_mean, nearest_name
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.task import Task, milliseconds, word
 from mahavishnu.model.template import Reference, TemplateError, references, render, render_text
@@ -192,7 +191,7 @@ def _step_name(given: object) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
-    return next(iter(get_close_matches(word, list(known), n=1)), None)
+    return nearest_name(word, known)
 
 
 _CHECKS = (

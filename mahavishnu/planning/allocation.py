@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from math import frexp, inf, ldexp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mahavishnu.errors import UnknownName
+from mahavishnu.errors import UnknownName, nearest_name
 from mahavishnu.planning.terms import MOST, Bound, Give, Impossible, Offer, Plan, Problem, Worth, sound
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def worth(problem: Problem, name: str) -> Worth | Impossible:
     program = _program(problem, offers)
     names = [bound.name for bound in program.bounds]
     if name not in names:
-        nearest = next(iter(get_close_matches(name, names, n=1)), None)
+        nearest = nearest_name(name, names)
         raise UnknownName(kind="bound", name=name, nearest=nearest, see="mahavishnu routing plan")
     place = names.index(name)
     bound = program.bounds[place]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from difflib import get_close_matches
 from math import inf
 from typing import Any
 
-from mahavishnu.errors import InvalidTask
+from mahavishnu.errors import InvalidTask, nearest_name
 from mahavishnu.model import Estimate, Task
 
 ENOUGH = 20
@@ -114,8 +113,8 @@ def constraints_of(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         field = CONSTRAINTS.get(name)
         if field is None:
-            nearest = get_close_matches(name, CONSTRAINTS, n=1)
-            instead = f' (did you mean "{nearest[0]}"?)' if nearest else ""
+            nearest = nearest_name(name, CONSTRAINTS)
+            instead = f' (did you mean "{nearest}"?)' if nearest else ""
             problem = f'have no "{name:.80}"{instead}; known are {", ".join(CONSTRAINTS)}'
             raise InvalidTask(field="constraints", problem=problem)
         if value is None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from pydantic_core import ErrorDetails
 
-from mahavishnu.errors import Contained, did_you_mean
+from mahavishnu.errors import Contained, did_you_mean, nearest_name
 from mahavishnu.model.values import shown as shown_value
 from mahavishnu.settings.tables import DEFAULTS, Settings, TargetTable
 
@@ -83,4 +82,4 @@ def _as_written(given: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name that is nearest to a word, if any is near."""
-    return next(iter(get_close_matches(word, list(known), n=1)), None)
+    return nearest_name(word, known)

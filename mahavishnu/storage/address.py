@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from mahavishnu.errors import StoreUnavailable
+from mahavishnu.errors import StoreUnavailable, nearest_name
 from mahavishnu.redaction import HIDDEN, redacted, shown_url
 
 __all__ = ["Address", "check_file", "parse", "shown_url", "wherever"]
@@ -131,7 +130,7 @@ def _problems(address: Address, known: frozenset[str]) -> Iterator[str]:
             plain = address.url.set(drivername="sqlite", query={}).render_as_string()
             yield f'a store in a file has no options, and "{name}" is one; write {plain}'
         if name not in known:
-            near = next(iter(get_close_matches(name.lower(), known, n=1)), None)
+            near = nearest_name(name.lower(), known)
             yield f'PostgreSQL has no option "{name}"; {f"write {near} instead" if near else "take it out"}'
         if not isinstance(value, str) and name not in _MAY_COME_TWICE:
             yield f'the option "{name}" is given more than once; give it once'

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text
 
-from mahavishnu.errors import SnapshotConflict, TargetExists, UnknownName
+from mahavishnu.errors import SnapshotConflict, TargetExists, UnknownName, nearest_name
 from mahavishnu.model import Snapshot, Target
 from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json, target_of
@@ -32,7 +31,7 @@ _SWITCH = text(
 
 
 def unknown_target(name: str, known: Iterable[str]) -> UnknownName:
-    nearest = next(iter(get_close_matches(name, list(known), n=1)), None)
+    nearest = nearest_name(name, known)
     return UnknownName(kind="target", name=name, nearest=nearest, see="mahavishnu targets list")
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
-from mahavishnu.errors import ExperimentMoved, InvalidExperiment, RecordUnreadable, UnknownName
+from mahavishnu.errors import ExperimentMoved, InvalidExperiment, RecordUnreadable, UnknownName, nearest_name
 from mahavishnu.jobs import alerts
 from mahavishnu.jobs.experiments.enacting import UNDERWAY, free_in, place_in, publish_ends, same_layer
 from mahavishnu.jobs.experiments.hearing import Heard, Hearing, page_of
@@ -132,7 +131,7 @@ async def run_of(store: Store, name: str) -> ExperimentRun:
 
 
 def _unknown(kind: str, name: str, known: Iterable[str], see: str) -> UnknownName:
-    return UnknownName(kind=kind, name=name, nearest=next(iter(get_close_matches(name, known, n=1)), None), see=see)
+    return UnknownName(kind=kind, name=name, nearest=nearest_name(name, known), see=see)
 
 
 async def check_names(store: Store, settings: Settings, experiment: Experiment) -> None:
