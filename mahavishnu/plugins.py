@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from mahavishnu.errors import PluginBroken, PluginMissing, SettingsError, UnknownName, nearest_name
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.ports import Adapter, Policy, Scheduler
 
 P = TypeVar("P")
@@ -163,7 +164,7 @@ def _first(problem: ValidationError) -> str:
     """The first thing that is wrong, without the value: it may be a secret."""
     first = problem.errors(include_input=False, include_url=False)[0]
     place = "".join(f"[{part}]" for part in first["loc"])
-    return f"{place}: {first['msg'].replace('Input should be', 'must be', 1)}"
+    return f"{place} {in_plain_words(first['msg'])}"
 
 
 def _instead(name: str, known: list[str]) -> str:

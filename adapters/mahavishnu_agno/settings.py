@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.model import Target
 
 KINDS = ("agents", "teams", "workflows")
@@ -91,11 +92,11 @@ def first_of(problem: ValidationError) -> str:
     ...     Options(background="often")
     ... except ValidationError as problem:
     ...     first_of(problem)
-    'background: must be a valid boolean, unable to interpret input'
+    'background must be true or false'
     """
     first = problem.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg'].replace('Input should be', 'must be', 1)}"
+    return f"{where} {in_plain_words(first['msg'])}"
 
 
 def _without_password(url: str) -> str:

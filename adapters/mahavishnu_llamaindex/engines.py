@@ -21,6 +21,7 @@ from workflows.errors import WorkflowCancelledByUser, WorkflowTimeoutError
 from workflows.events import StartEvent
 
 from mahavishnu.errors import Cancelled, Misconfigured, Refused, TimedOut
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.model import Task
 from mahavishnu_llamaindex import indexes, listening, retries
 from mahavishnu_llamaindex.answers import Answer, answer_of, passages
@@ -223,7 +224,9 @@ class Steps:
         try:
             return kind(**start_fields(task, self._text_as))
         except ValidationError as problem:
-            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problem.errors())
+            wrong = "; ".join(
+                f"{'.'.join(map(str, each['loc']))} {in_plain_words(each['msg'])}" for each in problem.errors()
+            )
             raise Refused(
                 f"the payload makes no {kind.__name__} ({wrong}); correct it, or set the target's option text_as"
             ) from problem

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.model import Target
 
 
@@ -41,5 +42,5 @@ def options_of(target: Target) -> Options:
         nearest = nearest_name(name, known)
         hint = did_you_mean(nearest) or f"; it has {', '.join(known)}"
         raise Misconfigured(f'target "{target.name}" has an unknown option "{name}"{hint}')
-    what = first["msg"].replace("Input should be", "must be", 1)
+    what = in_plain_words(first["msg"])
     raise Misconfigured(f'target "{target.name}": option "{name}" {what}')

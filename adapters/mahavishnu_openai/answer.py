@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from mahavishnu.errors import AdapterError, Crashed, Refused
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.model import Result, Usage
 from mahavishnu_openai.failures import failure_inside
 from mahavishnu_openai.prompt import Request
@@ -66,7 +67,7 @@ def reply_of(data: bytes | str, request: Request) -> Reply:
     except ValidationError as problem:
         first = problem.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "it"
-        raise Crashed(f"{host} sent no chat completion: {place}: {first['msg']}") from None
+        raise Crashed(f"{host} sent no chat completion: {place} {in_plain_words(first['msg'])}") from None
     except (ValueError, RecursionError):
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
         raise Crashed(f"{host} sent no JSON, but {request.endpoint.quoted(text)[:80]!r}; check base_url") from None

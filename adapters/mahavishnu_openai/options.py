@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.model import Target
 
 _OURS = frozenset({"model", "messages", "stream", "stream_options"})
@@ -57,5 +58,5 @@ def options_of(target: Target) -> ModelOptions:
     except ValidationError as problem:
         first = problem.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+        said = in_plain_words(first["msg"])
         raise Misconfigured(f'target "{target.name}": {f"option {place} " if place else "option "}{said}') from None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from mahavishnu.errors import Crashed
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu_prefect.records import ARTIFACTS
 from mahavishnu_prefect.rest import Api
 
@@ -65,7 +66,9 @@ async def delivered(api: Api, run_id: str) -> Delivery | None:
     except ValidationError as problem:
         first = problem.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "data"
-        raise Crashed(f"the artifact {_key(run_id)} is not what deliver() writes: {where}: {first['msg']}") from None
+        raise Crashed(
+            f"the artifact {_key(run_id)} is not what deliver() writes: {where} {in_plain_words(first['msg'])}"
+        ) from None
     except ValueError:
         raise Crashed(f"the artifact {_key(run_id)} holds text that is no JSON; write it with deliver()") from None
 

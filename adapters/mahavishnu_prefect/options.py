@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mahavishnu.errors import Misconfigured, did_you_mean, nearest_name
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.model import Target
 
 
@@ -41,4 +42,4 @@ def options_of(target: Target, kind: type[Options]) -> Options:
     except ValidationError as problem:
         first = problem.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise Misconfigured(f'"{target.run}": option "{name}": {first["msg"]}') from None
+        raise Misconfigured(f'"{target.run}": option "{name}" {in_plain_words(first["msg"])}') from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import traceback
 from typing import Any
@@ -19,7 +20,10 @@ from mahavishnu.errors import (
     Refused,
     RepositoryError,
     TaskQueued,
+    did_you_mean,
+    nearest_name,
 )
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.redaction import redacted
 
 DONE = 0
@@ -95,9 +99,20 @@ def _is_plain(value: object) -> bool:
 
 def usage(error: typer.BadParameter) -> str:
     """What is wrong with the arguments, and where to read how they are meant."""
-    problem = error.format_message().rstrip(".")
-    path = error.ctx.command_path if error.ctx else "mahavishnu"
-    return f"{problem}{' ' if problem.endswith('?') else '; '}see: {path} --help"
+    problem = _SINGLE_QUOTE.sub('"', in_plain_words(error.format_message()).rstrip("."))
+    ctx: Any = error.ctx
+    if ctx is None:
+        return f"{problem}; see: mahavishnu --help"
+    if match := _UNKNOWN.match(problem):
+        options = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
+        known = options if match[1].startswith("option") else list(getattr(ctx.command, "commands", ()))
+        problem = f"{match[0]}{did_you_mean(nearest_name(match[2], known))}"
+    return f"{problem}{' ' if problem.endswith('?') else '; '}see: {ctx.command_path} --help"
+
+
+_SINGLE_QUOTE = re.compile(r"(?<!\w)'|'(?!\w)")
+_UNKNOWN = re.compile(r'No such (option: |command ")([^ "]+)"?')
+"""What typer says of it. What it offers instead is often far from what was typed."""
 
 
 def bug(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mahavishnu.cli.arguments import bad
 from mahavishnu.errors import did_you_mean, nearest_name
-from mahavishnu.settings import NotToml, text_of, toml_of
+from mahavishnu.settings import NotToml, text_of, told, toml_of
 
 
 class _ChangeTable(BaseModel):
@@ -70,7 +70,7 @@ def _problem(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(each) for each in first["loc"])
     if first["type"] != "extra_forbidden":
-        return f"{path}: {where}: {first['msg']}"
+        return f'{path}: "{where}" {told(first, first["input"])}'
     tables: Mapping[str, type[BaseModel]] = {
         "treatment": _ChangeTable,
         "control": _ChangeTable,

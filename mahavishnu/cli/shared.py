@@ -20,7 +20,7 @@ class Group(typer.Typer):
     """A group of commands. Its help is plain: markup would eat what stands in brackets, and cut long options."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"rich_markup_mode": None, "cls": LaidOutGroup, **settings})
+        super().__init__(**{"rich_markup_mode": None, "cls": LaidOutGroup, "suggest_commands": False, **settings})
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[F], F]:
         return super().command(name, **{"cls": Command, **settings})

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic_core import ErrorDetails
 
 from mahavishnu.errors import Contained, did_you_mean, nearest_name
+from mahavishnu.errors.wording import in_plain_words
 from mahavishnu.model.values import shown as shown_value
 from mahavishnu.settings.tables import DEFAULTS, Settings, TargetTable
 
@@ -47,6 +48,7 @@ _KINDS = {
     "bool": "true or false",
     "string": "a text in quotes",
     "frozen_set": "a list of names",
+    "list": "a list",
     "mapping": "a table",
     "dict": "a table",
     "model": "a table",
@@ -65,12 +67,16 @@ def told(error: ErrorDetails, given: object) -> str:
     if error["type"] in _BOUNDS:
         name, words = _BOUNDS[error["type"]]
         return f"must be {words} {context[name]}, {shown}"
+    if error["type"] == "extra_forbidden":
+        return f'has the unknown key "{error["loc"][-1]}"'
+    if error["type"] == "missing":
+        return "is missing; add it"
     if error["type"] == "value_error":
         return str(context["error"])
     if error["type"] == "string_too_short":
         return "is empty; give it a value or take the line out"
     kind = _KINDS.get(error["type"].removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float"))
-    return f"must be {kind}, {shown}" if kind else f"is wrong: {error['msg'][:1].lower()}{error['msg'][1:]}, {shown}"
+    return f"must be {kind}, {shown}" if kind else f"{in_plain_words(error['msg'])}, {shown}"
 
 
 def _as_written(given: object) -> str:

@@ -121,13 +121,13 @@ def test_a_removed_budget_holds_nobody_up_and_what_was_spent_stays(cli: Any):
         (["b", "--limit", "1", "--soft", "2"], 'Budget "b": its soft limit lies above its limit'),
         (["b"], 'Budget "b": it has no limit; give --limit, --soft, or both.'),
         (["b", "--limit", "1", "--zone", "Vienna"], 'there is no time zone "Vienna"; give one such as Europe/Vienna'),
-        (["b", "--limit", "1", "--period", "year"], "'year' is not one of 'hour', 'day', 'week', 'month', 'total'"),
-        (["b", "--limit", "1", "--on-exhausted", "wait"], "is not one of 'reject', 'queue', 'degrade'"),
+        (["b", "--limit", "1", "--period", "year"], '"year" is not one of "hour", "day"'),
+        (["b", "--limit", "1", "--on-exhausted", "wait"], 'is not one of "reject", "queue", "degrade"'),
         (["b", "--limit", "1", "--max-age", "long"], "must be a number with s, m, h or d, such as 24h or 30d"),
         (["b", "--limit", "1", "--tag", "team"], "must look like key=value, not team"),
         (["b", "--limit", "1", "--target", ""], "must be one word of letters"),
         (["a b", "--limit", "1"], "its name must be one word"),
-        ([], "Missing argument 'NAME'"),
+        ([], 'Missing argument "NAME"'),
     ],
 )
 def test_a_budget_that_cannot_be_meant_exits_2_with_the_mend(cli: Any, arguments: list[str], sentence: str):

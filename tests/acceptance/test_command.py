@@ -47,9 +47,9 @@ def test_it_says_its_version(cli: Any):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["rout"], "No such command 'rout'. Did you mean"),
+        (["rout"], 'No such command "rout"; did you mean'),
         (["targets"], "Missing command; see: mahavishnu targets --help"),
-        (["decisions", "--last", "0"], "Invalid value for '--last'"),
+        (["decisions", "--last", "0"], 'Invalid value for "--last"'),
         (["decisions", "surplus"], "Got unexpected extra argument"),
     ],
 )

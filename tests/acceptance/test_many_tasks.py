@@ -205,7 +205,7 @@ def test_only_the_first_bad_lines_are_named(cli: Any, folder: Path):
         (["latin.jsonl"], "latin.jsonl is not UTF-8 (byte 0)"),
         (["tasks.jsonl", "--out", "tasks.jsonl"], "is the file with the tasks; name another one"),
         (["tasks.jsonl", "--out", "no/where.jsonl"], "no/where.jsonl cannot be written: No such file or directory"),
-        (["tasks.jsonl", "--concurrency", "0"], "Invalid value for '--concurrency'"),
+        (["tasks.jsonl", "--concurrency", "0"], 'Invalid value for "--concurrency"'),
     ],
 )
 def test_files_that_cannot_be_used_exit_2(cli: Any, tasks: Any, folder: Path, arguments: list[str], sentence: str):

@@ -316,7 +316,7 @@ def test_ctrl_c_stops_it_cleanly_and_it_can_be_resumed(cli: Any, folder: Path):
         (["run", "triangle.toml", "--on", "prefect/"], "must be an adapter, or an adapter and its work pool"),
         (["run", "triangle.toml", "--on", "agno/x"], 'the adapter "agno" cannot carry out workflows'),
         (["run", "triangle.toml", "--folder", "x"], "is where workers work; name them with --on"),
-        (["run", "triangle.toml", "--concurrency", "0"], "Invalid value for '--concurrency'"),
+        (["run", "triangle.toml", "--concurrency", "0"], 'Invalid value for "--concurrency"'),
         (["status", "nobody"], 'There is no workflow run "nobody"; mahavishnu workflow list shows what there is.'),
         (["cancel", "nobody"], 'There is no workflow run "nobody"; mahavishnu workflow list shows what there is.'),
         (["resume", "nobody"], 'There is no workflow run "nobody"; mahavishnu workflow list shows what there is.'),

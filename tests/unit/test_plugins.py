@@ -143,11 +143,11 @@ def test_options_are_the_constructors_parameters_in_the_types_that_it_names():
         (Plain, {"url": "u", "zebra": 3}, 'unknown option "zebra"; it has url, retries, paths'),
         (Bare, {"zebra": 3}, 'unknown option "zebra"; it has no options'),
         (Plain, {}, 'option "url" is missing'),
-        (Plain, {"url": "u", "retries": "hunter2"}, 'option "retries": must be a valid integer, unable to parse'),
-        (Plain, {"url": "u", "retries": -1}, 'option "retries": must be greater than or equal to 0'),
-        (Declared, {"order": ["a", 3]}, 'option "order"[1]: must be a valid string'),
+        (Plain, {"url": "u", "retries": "hunter2"}, 'option "retries" must be a whole number'),
+        (Plain, {"url": "u", "retries": -1}, 'option "retries" must be at least 0'),
+        (Declared, {"order": ["a", 3]}, 'option "order"[1] must be a text'),
         (Plain, {"url": "nowhere"}, "url leads nowhere"),
-        (Modelled, {"port": "hunter2"}, "must be a valid integer"),
+        (Modelled, {"port": "hunter2"}, "must be a whole number"),
     ],
 )
 def test_a_wrong_option_is_one_sentence_with_its_table_and_never_its_value(factory, options, sentence):

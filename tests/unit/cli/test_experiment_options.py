@@ -137,7 +137,7 @@ def test_what_no_experiment_can_be_is_said_by_the_experiment(options: dict[str, 
         ("share = ", "is not valid TOML"),
         ("shares = 0.1", 'unknown key "shares"; did you mean "share"'),
         ('[treatment]\npolicies = "a"', 'unknown key "treatment.policies"; did you mean "policy"'),
-        ('share = "much"', "share: Input should be a valid number"),
+        ('share = "much"', '"share" must be a number'),
     ],
 )
 def test_a_file_that_says_something_else_is_refused_with_the_place(tmp_path: Path, text: str, words: str):
