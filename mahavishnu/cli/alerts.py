@@ -10,7 +10,7 @@ import typer
 from mahavishnu.cli.columns import ALERTS
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.ids import AlertId
-from mahavishnu.cli.printing import emit, line, moment, note
+from mahavishnu.cli.printing import emit, line, moment, note, prose
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group
 
@@ -64,12 +64,12 @@ def check(
 
     found = with_store(ctx, act)
     if found.untold is not None:
-        note(f"The webhook was not told: {found.untold}.")
+        note(f"The webhook was not notified: {found.untold}.")
     if as_json:
         opened, closed = ([_shape(each) for each in some] for some in (found.opened, found.closed))
         emit({"facts": found.facts, "opened": opened, "closed": closed, "untold": found.untold})
         return
-    line(f"{_facts(found.facts)} came since the last check; {len(found.opened)} opened, {len(found.closed)} closed.")
+    prose(f"Read {_facts(found.facts)} since the last check; {len(found.opened)} opened, {len(found.closed)} closed.")
     if found.opened or found.closed:
         line()
         _table([*found.opened, *(each for each in found.closed if each not in found.opened)], wide=wide)
@@ -114,7 +114,7 @@ def _say(alert: Alert, *, as_json: bool) -> None:
     if as_json:
         emit(_shape(alert))
     else:
-        line(f"Alert {alert.id} ({alert.condition}) is {alert.status.value}.")
+        prose(f"Alert {alert.id} ({alert.condition}) is {alert.status.value}.")
 
 
 def _table(found: Iterable[Alert], *, empty: str = "", wide: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mahavishnu.cli.printing import line, on_one_line
+from mahavishnu.cli.printing import line, on_one_line, prose
 from mahavishnu.ports import BackupManifest, Check, Progress, Restored, Verification
 from mahavishnu.ports.backups import silent
 
@@ -49,14 +49,14 @@ def restored_shape(restored: Restored) -> dict[str, Any]:
 
 
 def show_restored(restored: Restored) -> None:
-    line(f"{restored.url}: {_holds(restored.manifest)}, as of {restored.manifest.created_at}.")
+    prose(f"{restored.url}: {_holds(restored.manifest)}, as of {restored.manifest.created_at}.")
     if restored.manifest.lake_parts:
-        line(f"Its lake is in {restored.lake}.")
+        prose(f"Its lake is in {restored.lake}.")
     if restored.upgraded_from is not None:
-        line(f"The backup had schema {restored.upgraded_from}; the store has the one of this version.")
+        prose(f"The backup had schema {restored.upgraded_from}; it was upgraded to that of this version.")
     if restored.aside is not None:
-        line(f"The store that was there before is now {restored.aside}.")
-    line("What was running at that time counts as lost from the next opening on. To check it: mahavishnu store verify")
+        prose(f"The store that was there before is now {restored.aside}.")
+    line("Executions that ran at the time of the backup count as lost. To check the store: mahavishnu store verify")
 
 
 def verification_shape(verification: Verification) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def show_verification(verification: Verification) -> None:
     for check in verification.checks:
         line(_check_line(check))
     passed = sum(check.ok for check in verification.checks)
-    line(f"{passed} of {len(verification.checks)} checks passed, at position {verification.position}.")
+    prose(f"{passed} of {len(verification.checks)} checks passed, at position {verification.position}.")
 
 
 def _check_line(check: Check) -> str:

@@ -82,7 +82,9 @@ def bill(
         error = UnknownName(kind="charged execution", name=found.unknown[0], see="mahavishnu executions")
         if file is None:
             raise error
-        note(f"{len(found.unknown)} of {found.bills} bills are for what was never charged: {_some(found.unknown)}.")
+        note(
+            f"{len(found.unknown)} of {found.bills} bills are for executions without a charge: {_some(found.unknown)}."
+        )
         raise typer.Exit(BAD_INPUT)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from mahavishnu.cli.amounts import age, usd_or_none, usd_text
 from mahavishnu.cli.columns import ENTRIES
-from mahavishnu.cli.printing import line, moment, note
+from mahavishnu.cli.printing import moment, note, prose
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model import Balance, Budget, LedgerEntry, OnExhausted, Period
 from mahavishnu.model.unreadable import Unreadable
@@ -73,8 +73,8 @@ def row(balance: Balance, now_us: int) -> Shape:
 
 def say(balance: Balance, now_us: int) -> None:
     """What was set, and how it stands."""
-    line(f"Budget {balance.budget.name}: {terms(balance.budget)}.")
-    line(f"{standing(balance)}{turning(balance, now_us)}.")
+    prose(f"Budget {balance.budget.name}: {terms(balance.budget)}.")
+    prose(f"{standing(balance)}{turning(balance, now_us)}.")
 
 
 def note_unreadable(balances: Iterable[Balance]) -> None:
@@ -123,7 +123,7 @@ def standing(balance: Balance) -> str:
     if balance.overdrawn_micros:
         over = f"overdrawn by ${usd_text(balance.overdrawn_micros)}"
         return f"${usd_text(balance.spent_micros)} spent, ${usd_text(balance.reserved_micros)} reserved, {over}"
-    left = "no end of room" if room is None else f"room for ${usd_text(room)}"
+    left = "no limit" if room is None else f"room for ${usd_text(room)}"
     return f"${usd_text(balance.spent_micros)} spent, ${usd_text(balance.reserved_micros)} reserved, {left}"
 
 

@@ -15,7 +15,7 @@ from mahavishnu.cli.budget_view import budget_shape, entry_shape
 from mahavishnu.cli.columns import BUDGETS
 from mahavishnu.cli.completion import budget_names, target_names, task_types
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
-from mahavishnu.cli.printing import emit, line, note, pairs
+from mahavishnu.cli.printing import emit, line, note, pairs, prose
 from mahavishnu.cli.shared import Group
 from mahavishnu.errors import UnknownName, did_you_mean
 from mahavishnu.model import ANY, Balance, Budget, LedgerEntry, OnExhausted, Period, Target
@@ -153,13 +153,13 @@ def show(
     if as_json:
         emit({**shape, "entries": [entry_shape(each) for each in entries]})
         return
-    line(f"Budget {name}: {budget_view.terms(balance.budget)}.")
+    prose(f"Budget {name}: {budget_view.terms(balance.budget)}.")
     budget_view.note_unreadable([balance])
     line()
     pairs([(each, shape[each]) for each in budget_view.STANDING])
     if last:
         line()
-        budget_view.show_entries(entries, empty="Nothing was written down in this period.", wide=wide)
+        budget_view.show_entries(entries, empty="No ledger entry in this period.", wide=wide)
 
 
 @group.command()
@@ -182,7 +182,7 @@ def remove(
     if as_json:
         emit({"budget": name, "removed": True, "waiting": left})
     else:
-        line(f"Removed budget {name}.")
+        prose(f"Removed budget {name}.")
     if left:
         note(f"{'1 task still waits' if left == 1 else f'{left} tasks still wait'}; run: mahavishnu budgets drain")
 

@@ -13,7 +13,7 @@ from mahavishnu.cli import amounts
 from mahavishnu.cli.amounts import DAY_S, usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Json, with_store
-from mahavishnu.cli.printing import emit, line, moment, table
+from mahavishnu.cli.printing import emit, line, moment, prose, table
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.errors import did_you_mean
 
@@ -73,7 +73,7 @@ def costs(
     if rows:
         line()
         runs = "1 execution" if total["executions"] == 1 else f"{total['executions']} executions"
-        line(f"In all: {runs}, ${total['cost_usd']}.")
+        prose(f"In all: {runs}, ${total['cost_usd']}.")
 
 
 def read_dimensions(by: str) -> tuple[str, ...]:

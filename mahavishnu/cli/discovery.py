@@ -16,7 +16,7 @@ from mahavishnu.cli.completion import target_names
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.mending import mend_of
-from mahavishnu.cli.printing import emit, line, note, waiting
+from mahavishnu.cli.printing import emit, note, prose, waiting
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.targets import standing_of
 from mahavishnu.errors import AdapterError, MahavishnuError, PluginMissing
@@ -199,7 +199,7 @@ def _offer(ctx: typer.Context, new: Sequence[Target], names: Sequence[str]) -> N
         note(f"To add them: mahavishnu targets discover --add ({count}).")
     elif typer.confirm(f"Add {count}?"):
         _add(ctx, new, names)
-        line(f"Added {', '.join(each.name for each in new)}.")
+        prose(f"Added {', '.join(each.name for each in new)}.")
 
 
 def _shape(target: Target, state: str) -> Shape:

@@ -18,7 +18,7 @@ from mahavishnu.cli import trial_settings
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Json
 from mahavishnu.cli.foreground import asked_to_stop, patient, stay
-from mahavishnu.cli.printing import emit, line, note
+from mahavishnu.cli.printing import emit, line, note, prose
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group
 from mahavishnu.cli.trials import Trial, bring_up, free_port, stop_all
@@ -197,7 +197,7 @@ def _show(trials: Sequence[Trial], written: Path) -> None:
     line()
     line("Ready. The engines are real; what answers in them is simulated:")
     for trial in trials:
-        line(f"  {trial.name}: {trial.engine.simulated}.")
+        prose(f"  {trial.name}: {trial.engine.simulated}.")
     line()
     line(f"Their data and logs are in {trials[0].folder.parent}, the configuration is {written}. In another terminal:")
     command = f"mahavishnu --config {shlex.quote(str(written))}"
@@ -206,7 +206,7 @@ def _show(trials: Sequence[Trial], written: Path) -> None:
     for task_type, example in _examples(trials).items():
         line(f"  {command} execute {shlex.quote(example)} --task-type {task_type}")
     line()
-    line("Ctrl-C stops them all.")
+    prose("Ctrl-C stops them all.")
     sys.stdout.flush()
 
 

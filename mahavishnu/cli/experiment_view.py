@@ -128,9 +128,9 @@ def show_prospect(found: Prospect) -> None:
     ]
     NEEDS.show(rows)
     if found.a_day is None:
-        line("No recent traffic says how long that takes.")
+        prose("No recent traffic says how long that takes.")
     else:
-        line(f"At {found.a_day:,.4g} requests a day.")
+        prose(f"At {found.a_day:,.4g} requests a day.")
 
 
 def show_looked(found: Looked, alpha: float) -> None:
@@ -154,11 +154,11 @@ def show_simulated(found: Simulated) -> None:
     rate = f"{100 * found.rate:.1f} % ({100 * found.lo:.1f} to {100 * found.hi:.1f} %)"
     within = f"of {found.runs:,} runs with {scenario.candidates:,} treatment outcomes each"
     if not scenario.harmful:
-        line(f"Rolled back without cause: {rate} {within}.")
-        line(f"Allowed: {100 * scenario.alpha:g} %.")
+        prose(f"Rolled back without cause: {rate} {within}.")
+        prose(f"Allowed: {100 * scenario.alpha:g} %.")
         return
-    line(f"Rolled back, as intended: {rate} {within}.")
-    line(f"Treatment outcomes until then: median {_level(found.median)}, 90th percentile {_level(found.p90)}.")
+    prose(f"Rolled back, as intended: {rate} {within}.")
+    prose(f"Treatment outcomes until then: median {_level(found.median)}, 90th percentile {_level(found.p90)}.")
 
 
 def show_table(found: Table) -> None:

@@ -16,7 +16,7 @@ from mahavishnu.cli.experiment_view import (
     show_prospect,
 )
 from mahavishnu.cli.flags import Json, flags_of, with_store
-from mahavishnu.cli.printing import emit, line, waiting
+from mahavishnu.cli.printing import emit, line, prose, waiting
 from mahavishnu.cli.shared import Group
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
 
@@ -127,7 +127,7 @@ def start(
         emit({**run_shape(run), "prospect": prospect_shape(expected)})
         return
     line()
-    line(f"Experiment {run.name} is {'saved as a draft' if run.status is ExperimentStatus.DRAFT else 'running'}.")
+    prose(f"Experiment {run.name} is {'saved as a draft' if run.status is ExperimentStatus.DRAFT else 'running'}.")
 
 
 @group.command()
@@ -206,11 +206,11 @@ def check(
         emit({"outcomes": found.outcomes, "experiments": runs, "ended": ended, "version": version})
         return
     read = _counted(found.outcomes, "outcome")
-    line(f"Read {read} of {_counted(len(found.runs), 'experiment')}; {len(found.ended)} ended.")
+    prose(f"Read {read} of {_counted(len(found.runs), 'experiment')}; {len(found.ended)} ended.")
     for each in found.ended:
-        line(f"{each.name} is {each.status.value.replace('_', ' ')}: {each.note}.")
+        prose(f"{each.name} is {each.status.value.replace('_', ' ')}: {each.note}.")
     if found.published.news:
-        line(f"Published snapshot {found.published.after.version}.")
+        prose(f"Published snapshot {found.published.after.version}.")
 
 
 async def known(store: Store, name: str) -> ExperimentRun:
@@ -236,4 +236,4 @@ def _move(ctx: typer.Context, move: Callable[[Store, Clock], Awaitable[Experimen
     if as_json:
         emit(run_shape(run))
         return
-    line(f"Experiment {run.name} is {run.status.value.replace('_', ' ')}.")
+    prose(f"Experiment {run.name} is {run.status.value.replace('_', ' ')}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from mahavishnu.cli.flags import Json, flags_of
-from mahavishnu.cli.printing import emit, line
+from mahavishnu.cli.printing import emit, prose
 from mahavishnu.errors import SettingsError
 
 WRITTEN = Path("config/mahavishnu.toml")
@@ -41,4 +41,4 @@ def init(
     if as_json:
         emit({"file": str(path)})
     else:
-        line(f"Wrote {path}.")
+        prose(f"Wrote {path}.")

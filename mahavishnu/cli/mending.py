@@ -11,7 +11,7 @@ def mend_of(health: Health, target: Target) -> str:
         case HealthStatus.HEALTHY:
             return ""
         case HealthStatus.DEGRADED:
-            return "it takes tasks all the same; see to what its engine says"
+            return "it still takes tasks; read what its engine reports"
         case HealthStatus.UNREACHABLE:
             return f"start its engine, or correct the address ([adapters.{target.adapter}], or the target itself)"
         case HealthStatus.UNAUTHORISED:

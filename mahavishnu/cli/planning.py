@@ -16,7 +16,7 @@ from mahavishnu.cli.columns import FRONTIER, PLAN, STRATEGIES
 from mahavishnu.cli.completion import task_types
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.objective_option import read_objective
-from mahavishnu.cli.printing import emit, line, note
+from mahavishnu.cli.printing import emit, line, note, prose
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group
 from mahavishnu.model import Period
@@ -82,7 +82,11 @@ def set_strategy(
         return
     for each in published.after.notes if published.news else ():
         line(each)
-    line(f"Published snapshot {published.after.version}." if published.news else "It was so already.")
+    prose(
+        f"Published snapshot {published.after.version}."
+        if published.news
+        else "Nothing to change: this strategy is already set."
+    )
 
 
 @group.command()
@@ -173,7 +177,7 @@ def hints(
     for each in found:
         line(str(each))
     if not found:
-        line("Nothing cheaper would do as well, as far as is known.")
+        prose("No cheaper target is known to be as good.")
 
 
 @group.command()
@@ -243,10 +247,10 @@ def _show_plan(found: Planned) -> None:
     from mahavishnu.planning.terms import Impossible
 
     if isinstance(found.plan, Impossible):
-        line(f"There is no such plan: {found.plan}.")
+        prose(f"No plan fits: {found.plan}.")
         return
     if not found.plan.shares:
-        line("There is no traffic to plan for yet; say what to expect with --volume.")
+        prose("There is no traffic to plan for yet; say what to expect with --volume.")
         return
     volumes = found.problem.volumes
     rows = [
@@ -257,7 +261,7 @@ def _show_plan(found: Planned) -> None:
     PLAN.show(rows)
     line()
     total = sum(volumes.values())
-    line(f"{found.plan.successes:.0f} of {total:.0f} tasks a day succeed, at least, for ${found.plan.cost_usd:.2f}.")
+    prose(f"{found.plan.successes:.0f} of {total:.0f} tasks a day succeed, at least, for ${found.plan.cost_usd:.2f}.")
     for each in found.worths:
         line(str(each))
 

@@ -8,7 +8,7 @@ from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.columns import PROCESSES
 from mahavishnu.cli.flags import Json, Wide, with_store
 from mahavishnu.cli.ids import ProcessId
-from mahavishnu.cli.printing import emit, line, moment
+from mahavishnu.cli.printing import emit, moment, prose
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.model import Execution, Process
 from mahavishnu.ports import Store
@@ -54,7 +54,7 @@ def release(
         emit({"process": process_id, "lost": [execution.id for execution in lost]})
         return
     what = "no execution was" if not lost else f"{len(lost)} execution{'s were' if len(lost) > 1 else ' was'}"
-    line(f"Process {process_id} was given up; {what} running.")
+    prose(f"Released process {process_id}; {what} running.")
 
 
 def process_shape(process: Process) -> Shape:

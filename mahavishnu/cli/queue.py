@@ -13,7 +13,7 @@ from mahavishnu.cli.columns import QUEUE
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Json, Wide, with_app, with_store
 from mahavishnu.cli.ids import QueuedId
-from mahavishnu.cli.printing import emit, emit_line, line, moment, note, waiting
+from mahavishnu.cli.printing import emit, emit_line, line, moment, note, prose, waiting
 from mahavishnu.cli.shapes import Shape, task_shape
 from mahavishnu.cli.shared import Group
 from mahavishnu.errors import UnknownName
@@ -91,7 +91,7 @@ def remove(
     if as_json:
         emit(queued_shape(gone))
     else:
-        line(f"Took {queued} out of the queue of {gone.budget}.")
+        prose(f"Took {queued} out of the queue of {gone.budget}.")
 
 
 def drain(
@@ -120,9 +120,9 @@ def drain(
     if as_json:
         emit(asdict(drained) if drained else {"ran": 0, "expired": 0, "waiting": left})
     elif drained:
-        line(f"{drained.ran} ran, {drained.expired} had waited too long, {drained.waiting} still wait.")
+        prose(f"{drained.ran} ran, {drained.expired} expired, {drained.waiting} still wait.")
     if drained is None:
-        note("Another process is at it.")
+        note("Another process is draining the queue.")
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import ORDERS, SNAPSHOTS, STATS
 from mahavishnu.cli.completion import target_names, task_types
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_app, with_store
-from mahavishnu.cli.printing import emit, line, moment, waiting
+from mahavishnu.cli.printing import emit, line, moment, prose, waiting
 from mahavishnu.cli.shapes import Shape, stat_shape
 from mahavishnu.cli.shared import Group
 
@@ -160,11 +160,11 @@ def tell(published: Published, *, as_json: bool, would: bool = False) -> None:
         emit({**_snapshot_shape(published.after), "news": published.news, "dry_run": would})
         return
     if not published.news:
-        line(f"Nothing has changed since snapshot {published.before.version}.")
+        prose(f"Nothing has changed since snapshot {published.before.version}.")
         return
     for each in published.after.notes:
         line(each)
-    line(f"{'Would publish' if would else 'Published'} snapshot {published.after.version}.")
+    prose(f"{'Would publish' if would else 'Published'} snapshot {published.after.version}.")
 
 
 def _snapshot_shape(snapshot: Snapshot) -> Shape:

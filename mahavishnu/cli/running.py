@@ -7,7 +7,7 @@ import typer
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Json, with_app
 from mahavishnu.cli.ids import DecisionId, ExecutionId
-from mahavishnu.cli.printing import emit, line, note, waiting
+from mahavishnu.cli.printing import emit, note, prose, waiting
 from mahavishnu.cli.shapes import execution_shape
 
 
@@ -26,7 +26,7 @@ def status(
     if as_json:
         emit({**execution_shape(found.execution), "now": now})
         return
-    line(f"{found.execution.target}: recorded as {found.execution.status.value}, the engine says {now or 'nothing'}.")
+    prose(f"{found.execution.target}: recorded as {found.execution.status.value}, the engine says {now or 'nothing'}.")
 
 
 def cancel(
@@ -45,7 +45,7 @@ def cancel(
     if as_json:
         emit({"decision_id": decision_id, "told_to_stop": told})
     elif told:
-        line(f"Told decision {decision_id} to stop.")
+        prose(f"Told decision {decision_id} to stop.")
     if not told:
         note(f"Nothing of decision {decision_id} could be stopped from here; see: mahavishnu status EXECUTION_ID.")
         raise typer.Exit(FAILED)

@@ -17,7 +17,7 @@ from mahavishnu.cli.columns import SCHEDULE
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.foreground import asked_to_stop, running, stay
-from mahavishnu.cli.printing import emit, line, moment, note, table, waiting
+from mahavishnu.cli.printing import emit, line, moment, note, prose, table, waiting
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group
 from mahavishnu.cli.trials import PAUSE_S, TrialProcess, free_port
@@ -122,8 +122,8 @@ def deploy(
         emit({"api_url": scheduler.url, "work_pool": work_pool, "deployments": list(names)})
         return
     for name in names:
-        line(f"Deployed {name}.")
-    line(f"Whatever works for it runs them: prefect worker start --pool {work_pool}")
+        prose(f"Deployed {name}.")
+    line(f"To start a worker that runs them: prefect worker start --pool {work_pool}")
 
 
 @group.command("list")
@@ -240,10 +240,10 @@ def _say_ready(scheduler: Scheduler, folder: Path, jobs: list[str], caught_up: l
     if as_json:
         emit({"api_url": scheduler.url, "folder": str(folder), "jobs": jobs, "caught_up": caught_up})
     else:
-        line(f"Ready: {', '.join(jobs)} run here, on the schedule of {scheduler.url}; logs are in {folder}.")
+        prose(f"Ready: {', '.join(jobs)} run here, on the schedule of {scheduler.url}; logs are in {folder}.")
         if caught_up:
-            line(f"Overdue, and therefore begun: {', '.join(caught_up)}.")
-        line("When they run next: mahavishnu schedule list. Ctrl-C stops them all.")
+            prose(f"Overdue, and started now: {', '.join(caught_up)}.")
+        prose("When they run next: mahavishnu schedule list. Ctrl-C stops them all.")
     sys.stdout.flush()
 
 

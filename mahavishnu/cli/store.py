@@ -11,7 +11,7 @@ import typer
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Json, flags_of, with_app, with_store
 from mahavishnu.cli.ids import may_be_tail, whole_id
-from mahavishnu.cli.printing import emit, line, pairs, waiting
+from mahavishnu.cli.printing import emit, line, pairs, prose, waiting
 from mahavishnu.cli.processes import processes, release
 from mahavishnu.cli.shapes import Shape, decision_shape, execution_shape, outcome_shape, summed_shape
 from mahavishnu.cli.shared import Group
@@ -69,7 +69,7 @@ def upgrade(
     if as_json:
         emit({"url": info.url, "schema": info.schema})
     else:
-        line(f"The store has schema {info.schema}, which is what this version needs.")
+        prose(f"The store has schema {info.schema}, which is what this version needs.")
 
 
 @group.command()

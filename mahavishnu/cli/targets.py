@@ -11,7 +11,7 @@ from mahavishnu.cli.arguments import pairs as pairs_of
 from mahavishnu.cli.columns import TARGET_STATS, TARGETS
 from mahavishnu.cli.completion import target_names
 from mahavishnu.cli.flags import Json, Wide, with_app
-from mahavishnu.cli.printing import emit, line, pairs, waiting
+from mahavishnu.cli.printing import emit, line, pairs, prose, waiting
 from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
 from mahavishnu.cli.shared import Group
 from mahavishnu.errors import InvalidTarget, UnknownName
@@ -81,7 +81,7 @@ def add(
     if as_json:
         emit(standing_shape(added))
     else:
-        line(f"Added {name}.")
+        prose(f"Added {name}.")
 
 
 def _target(name: str, given: dict[str, Any]) -> Target:
@@ -204,7 +204,7 @@ def enable(
     if as_json:
         emit({"target": name, "enabled": True})
     else:
-        line(f"Enabled {name}.")
+        prose(f"Enabled {name}.")
 
 
 @group.command()
@@ -221,7 +221,7 @@ def disable(
     if as_json:
         emit({"target": name, "enabled": False})
     else:
-        line(f"Disabled {name}.")
+        prose(f"Disabled {name}.")
 
 
 @group.command()
@@ -238,4 +238,4 @@ def remove(
     if as_json:
         emit({"target": name, "removed": True})
     else:
-        line(f"Removed {name}.")
+        prose(f"Removed {name}.")

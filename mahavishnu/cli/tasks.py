@@ -176,4 +176,4 @@ def outcome(
     if as_json:
         emit(outcome_shape(recorded))
     else:
-        line(f"Recorded outcome {recorded.id}.")
+        prose(f"Recorded outcome {recorded.id}.")

@@ -12,7 +12,7 @@ from mahavishnu.cli.columns import WORKFLOWS
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_app, with_store
 from mahavishnu.cli.ids import RunId
-from mahavishnu.cli.printing import emit, line, note
+from mahavishnu.cli.printing import emit, note, prose
 from mahavishnu.cli.shared import Group
 from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
 from mahavishnu.errors import SettingsError
@@ -182,7 +182,7 @@ def cancel(
     if as_json:
         emit({"run_id": run_id, "asked_to_stop": asked})
     elif asked:
-        line(f"Asked run {run_id} to stop.")
+        prose(f"Asked run {run_id} to stop.")
     if not asked:
         note(f"Run {run_id} has ended already; see: mahavishnu workflow status {run_id}")
         raise typer.Exit(FAILED)

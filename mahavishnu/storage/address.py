@@ -130,7 +130,7 @@ def _problems(address: Address, known: frozenset[str]) -> Iterator[str]:
             plain = address.url.set(drivername="sqlite", query={}).render_as_string()
             yield f'a store in a file has no options, and "{name}" is one; write {plain}'
         if name not in known:
-            near = nearest_name(name.lower(), known)
+            near = nearest_name(name, known)
             yield f'PostgreSQL has no option "{name}"; {f"write {near} instead" if near else "take it out"}'
         if not isinstance(value, str) and name not in _MAY_COME_TWICE:
             yield f'the option "{name}" is given more than once; give it once'

@@ -25,7 +25,7 @@ def test_without_trouble_there_is_nothing_to_tell(cli: Any):
     checked = cli.ok("alerts", "check")
     assert (checked["opened"], checked["closed"], checked["untold"]) == ([], [], None)
     assert checked["facts"] >= 1
-    assert cli("alerts", "check").out == "0 facts came since the last check; 0 opened, 0 closed.\n"
+    assert cli("alerts", "check").out == "Read 0 facts since the last check; 0 opened, 0 closed.\n"
     assert cli("alerts", "list").out == "No alert is open.\n"
     assert cli("alerts", "list", "--all").out == "No alert yet.\n"
 
@@ -65,4 +65,4 @@ def test_a_webhook_whose_variable_is_not_set_is_told_of(cli: Any, monkeypatch: p
     monkeypatch.setenv("MAHAVISHNU_ALERTS_WEBHOOK_URL_ENV", "OUR_HOOK")
     ended = cli("alerts", "check", "--json")
     assert ended.code == 0
-    assert ended.sentence == "The webhook was not told: the environment variable OUR_HOOK is not set."
+    assert ended.sentence == "The webhook was not notified: the environment variable OUR_HOOK is not set."

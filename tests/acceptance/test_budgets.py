@@ -63,7 +63,7 @@ def test_what_is_not_given_stays_as_it_was(cli: Any):
     assert told[0] == (
         "Budget all: no limit a month (UTC) for everything, an alert from $0.5 on; without room a task is refused."
     )
-    assert told[1].startswith("$0.01 spent, $0 reserved, no end of room, until ")
+    assert told[1].startswith("$0.01 spent, $0 reserved, no limit, until ")
 
 
 def test_what_narrows_it_down_can_be_changed_and_taken_away(cli: Any):
@@ -194,7 +194,7 @@ def test_what_waits_is_shown_in_its_order(cli: Any, queued: list[str]):
     assert [each["task"]["text"] for each in found] == ["one", "two"]
     assert {each["status"] for each in found} == {"waiting"}
     assert all(id_ in cli("budgets", "queue").out for id_ in queued)
-    assert cli("budgets", "drain").out == "0 ran, 0 had waited too long, 2 still wait.\n"
+    assert cli("budgets", "drain").out == "0 ran, 0 expired, 2 still wait.\n"
 
 
 def test_what_waits_runs_in_its_order_once_the_budget_is_raised(cli: Any, queued: list[str]):
@@ -264,7 +264,7 @@ def test_many_bills_come_in_a_file(cli: Any, charged: list[str]):
     )
     ended = cli("budgets", "bill", "--csv", "bills.csv", "--json")
     assert ended.code == 2
-    assert ended.sentence == f"1 of 3 bills are for what was never charged: {UNKNOWN}."
+    assert ended.sentence == f"1 of 3 bills are for executions without a charge: {UNKNOWN}."
     assert (ended.json["bills"], ended.json["unknown"]) == (3, [UNKNOWN])
     assert [(each["execution_id"], each["usd"]) for each in ended.json["entries"]] == [(charged[0], "0.1")]
     assert cli.ok("costs")["total"]["cost_usd"] == "0.4"

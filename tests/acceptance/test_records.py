@@ -46,7 +46,7 @@ def test_executions_can_be_narrowed(cli: Any, history: list[dict[str, Any]]):
     assert cli("executions", "--status", "lost").out == "No execution yet.\n"
     wrong = cli("executions", "--status", "fine")
     assert wrong.code == 2
-    assert "'fine' is not one of" in wrong.sentence
+    assert '"fine" is not one of' in wrong.sentence
 
 
 def test_routing_stats_say_what_is_known(cli: Any, history: list[dict[str, Any]]):
