@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -137,11 +137,20 @@ def _shape(alert: Alert) -> Shape:
         "severity": alert.severity.value,
         "status": alert.status.value,
         "summary": alert.summary,
-        "detail": dict(alert.detail),
+        "detail": dict(_detail(alert.detail)),
         "opened_at": moment(alert.opened_at_us),
         "acknowledged_at": moment(alert.acknowledged_at_us),
         "resolved_at": moment(alert.resolved_at_us),
     }
+
+
+def _detail(detail: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Its times as all other times are told: as ISO 8601, and not in microseconds."""
+    for name, value in detail.items():
+        if name.endswith("_at_us"):
+            yield name.removesuffix("_us"), moment(value)
+        else:
+            yield name, value
 
 
 def _facts(count: int) -> str:
