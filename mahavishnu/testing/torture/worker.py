@@ -232,7 +232,7 @@ def _go_on() -> None:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, clock: SkewedClock) -> App:
-    """Open the app, again and again while the store is away: a supervisor starts a process again that could not open."""
+    """Open the app, again while its store is away: a supervisor starts a process again that could not open."""
     until = time.monotonic() + OPEN_S
     while True:
         try:
