@@ -197,7 +197,7 @@ def samples(rss=50_000, descriptors=16, threads=9, *, growing=None, rounds=12):
 
 def test_a_worker_that_grows_is_found_and_its_slope_said():
     assert process_checks.flat(samples()).holds
-    for name, step in (("rss_kb", 8_000), ("descriptors", 2), ("threads", 2)):
+    for name, step in (("rss_kb", 8_000), ("descriptors", 3), ("threads", 2)):
         found = process_checks.flat(samples(growing={name: step}))
         assert name in found.problems[0]
         assert found.figures[f"{name}_a_round"] == step
