@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from mahavishnu.errors import AdapterError, Cancelled, Crashed, Refused, TimedOut, Transient
+from mahavishnu.errors import AdapterError, Cancelled, Crashed, Refused, TimedOut, Transient, Unsuitable
 from mahavishnu.model import Chunk, Result, Status
 from mahavishnu_agno.trouble import failure_of_run
 from mahavishnu_agno.usage import Body, Meter, cost_of, usage_of
@@ -125,6 +125,8 @@ def status_of(body: Body) -> Status:
         return Status.TIMED_OUT
     except Refused:
         return Status.REFUSED
+    except Unsuitable:
+        return Status.UNSUITABLE
     except AdapterError:
         return Status.FAILED
     return Status.SUCCEEDED

@@ -19,6 +19,7 @@ from mahavishnu.errors import (
     Throttled,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.model import Health, HealthStatus
 from mahavishnu.redaction import excerpt
@@ -64,7 +65,7 @@ def failure_of_run(words: str | None, kind: str | None = None) -> AdapterError:
 
 def _failure_of_model(said: str) -> AdapterError:
     if any(pattern in said.lower() for pattern in ModelProviderError.CONTEXT_WINDOW_PATTERNS):
-        return Refused(said)
+        return Unsuitable(said)
     if _THROTTLED.search(said):
         return Throttled(said)
     if _BAD_KEY.search(said):
@@ -108,7 +109,7 @@ def health_of(failure: AdapterError) -> Health:
     match failure:
         case AuthenticationError() | AuthorizationError():
             status = HealthStatus.UNAUTHORISED
-        case Misconfigured() | Refused():
+        case Misconfigured() | Refused() | Unsuitable():
             status = HealthStatus.MISCONFIGURED
         case Transient() if not isinstance(failure.__cause__, httpx.TransportError):
             # It answers, if only to say that it cannot now.
@@ -131,7 +132,9 @@ def failure_of_reply(response: httpx.Response, said: str, where: str) -> Adapter
             return Misconfigured(f"{words}; mahavishnu targets discover --adapter agno shows what it has")
         case 400 if "database" in said:
             return Misconfigured(f"{words}; set the target's option background = false, or give the AgentOS a database")
-        case 400 | 413 | 422:
+        case 413 | 415:
+            return Unsuitable(words)
+        case 400 | 422:
             return Refused(words)
         case 408 | 504:
             return TimedOut(words)

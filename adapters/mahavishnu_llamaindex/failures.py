@@ -21,6 +21,7 @@ from mahavishnu.errors import (
     Throttled,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.model import Health, HealthStatus
 from mahavishnu.redaction import excerpt
@@ -94,8 +95,10 @@ def _shaped(failure: BaseException) -> AdapterError | None:
 def _of_model(status: int, words: str, headers: object) -> AdapterError | None:
     """What the model behind an engine answered. The engine wrote the request, the caller only its text."""
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY):
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _names(words, _TOO_LONG + _NOT_ALLOWED):
-            return Refused(f"the model refused the text: {words}; shorten or change it", may_have_run=True)
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _names(words, _TOO_LONG):
+            return Unsuitable(f"the text is too long for the model: {words}; shorten it", may_have_run=True)
+        if _names(words, _NOT_ALLOWED):
+            return Refused(f"the model refused the text: {words}; change it", may_have_run=True)
         return Crashed(f"the model did not accept what the engine sent: {words}")
     retry_after_s = retry_after(headers.get("retry-after") if isinstance(headers, httpx.Headers) else None)
     return by_status(status, "the model behind the engine", words, retry_after_s, may_have_run=True)

@@ -20,6 +20,7 @@ from mahavishnu.errors import (
     Throttled,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu_openai.endpoint import Endpoint
 from mahavishnu_openai.patience import patience_s
@@ -48,7 +49,11 @@ _STATUS_OF_WORD = {
 }
 """Where an error has no status of its own: inside an answer that began with 200."""
 
-_TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length"})
+_TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"})
+_LACKS = frozenset({"unsupported_parameter", "unsupported_value", "unsupported_model", "unsupported_feature"})
+_TOO_LONG_IN_WORDS = ("maximum context", "context size", "context window", "prompt is too long", "too many tokens")
+_LACKS_IN_WORDS = ("does not support", "is not supported", "is not a multimodal model", "unsupported content type")
+"""vLLM and others give no code of their own."""
 _NO_SUCH_MODEL = frozenset({"model_not_found", "model_not_available", "deploymentnotfound"})
 _NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _WRONG_KEY = frozenset({"invalid_api_key", "api_key_invalid"})
@@ -91,7 +96,7 @@ def failure_of_reply(response: httpx.Response, body: bytes, endpoint: Endpoint, 
     except ValueError:
         complaint = Complaint(body.decode("utf-8", "replace"))
     failing = _Failing(endpoint, model, complaint, response.headers)
-    return failing.by_code() or failing.by_status(status)
+    return failing.by_code() or failing.by_words(status) or failing.by_status(status)
 
 
 def failure_inside(error: Any, endpoint: Endpoint, model: str) -> AdapterError:
@@ -151,7 +156,17 @@ class _Failing:
         if codes & _NO_SUCH_MODEL:
             return Misconfigured(self._says(f'has no model "{self.model}"; its list says which it has'))
         if codes & _TOO_LONG:
-            return Refused(self._says(f"finds this too long for {self.model}; shorten the text or the messages"))
+            return self._too_long()
+        if codes & _LACKS:
+            return self._lacking()
+        return None
+
+    def by_words(self, status: int) -> AdapterError | None:
+        """Where a server without codes says that this model cannot take this request."""
+        if status == 413 or (status in (400, 422) and self._says_one_of(_TOO_LONG_IN_WORDS)):
+            return self._too_long()
+        if status == 415 or (status in (400, 422) and self._says_one_of(_LACKS_IN_WORDS)):
+            return self._lacking()
         return None
 
     def by_status(self, status: int) -> AdapterError:
@@ -175,6 +190,16 @@ class _Failing:
                 return Refused(self._says(f"refused what was asked ({status})"))
             case _:
                 return Transient(self._says(f"failed ({status})"), retry_after_s=retry_after_s)
+
+    def _too_long(self) -> AdapterError:
+        return Unsuitable(self._says(f"finds this too long for {self.model}; shorten the text or the messages"))
+
+    def _lacking(self) -> AdapterError:
+        return Unsuitable(self._says(f"cannot do this with {self.model}"))
+
+    def _says_one_of(self, phrases: tuple[str, ...]) -> bool:
+        words = self.complaint.words.lower()
+        return any(phrase in words for phrase in phrases)
 
     def crashed(self) -> AdapterError:
         return Crashed(self._says("answered with an error"))

@@ -18,6 +18,7 @@ from mahavishnu.errors import (
     Refused,
     Throttled,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.redaction import excerpt
 
@@ -45,7 +46,9 @@ def refusal(reply: httpx.Response, request: str, keys: str) -> AdapterError:
             return Throttled(words, retry_after_s=_retry_after_s(reply))
         case 408 | 425:
             return Transient(words, retry_after_s=_retry_after_s(reply), may_have_run=False)
-        case 400 | 409 | 413 | 422:
+        case 413:
+            return Unsuitable(words)
+        case 400 | 409 | 422:
             return Refused(words)
         case status if status >= 500:
             return Transient(words, retry_after_s=_retry_after_s(reply), may_have_run=not _rolled_back(reply))

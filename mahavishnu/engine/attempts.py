@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from mahavishnu.engine.returned import error_of, result_of
-from mahavishnu.errors import AdapterError, Cancelled, Crashed, Refused, Throttled, TimedOut, Transient
+from mahavishnu.errors import AdapterError, Cancelled, Crashed, Refused, Throttled, TimedOut, Transient, Unsuitable
 from mahavishnu.model import Estimate, Execution, Micros, Result, Status, Target, Task, Usage
 from mahavishnu.model.money import to_micros
 from mahavishnu.settings import AttemptSettings
@@ -108,6 +108,8 @@ def _status_of(failure: BaseException) -> Status:
     match failure:
         case Refused():
             return Status.REFUSED
+        case Unsuitable():
+            return Status.UNSUITABLE
         case TimedOut():
             return Status.TIMED_OUT
         case Cancelled():
@@ -176,9 +178,9 @@ def next_step(
 ) -> Step:
     """What to do after an attempt, the `tries`-th on its target, that ended with this error or with none.
 
-    The caller's error stops everything: it would be refused anywhere. A task that is not safe to repeat goes on only
-    where the failed attempt cannot have taken effect. Only Transient is tried again on the same target, after a wait
-    with full jitter (Brooker, "Exponential backoff and jitter", 2015) that is never shorter than the engine asked for;
+    An error of the task itself stops everything: any target would refuse it. A task that is not safe to repeat goes on
+    only where the failed attempt cannot have taken effect. Only Transient is tried again on the same target, after a
+    wait with full jitter (Brooker, "Exponential backoff and jitter", 2015), never shorter than the engine asked for;
     a wait that would take more than half of what is left is not worth it while others could be tried.
     """
     if error is None:

@@ -42,11 +42,15 @@ def final(run: Run, error: AdapterError | None, why: str) -> MahavishnuError:
     """The error of a task whose attempts stopped with this one."""
     match error:
         case Refused():
-            return error
+            return refused(run.decision_id, run.executions[-1].target, error.problem, may_have_run=error.may_have_run)
         case Cancelled():
             return TaskCancelled(decision_id=run.decision_id)
         case _:
             return failure(run, why)
+
+
+def refused(decision_id: str, target: str, problem: str, *, may_have_run: bool = False) -> Refused:
+    return Refused(problem, may_have_run, target=target, decision_id=decision_id)
 
 
 def exhausted(run: Run, balance: Balance, now_us: int) -> BudgetExhausted:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from asyncio import Event, timeout
 
 from mahavishnu.engine.collector import Collector
-from mahavishnu.engine.failures import failed, nothing_eligible
-from mahavishnu.errors import MahavishnuError, Refused
+from mahavishnu.engine.failures import failed, nothing_eligible, refused
+from mahavishnu.errors import MahavishnuError
 from mahavishnu.model import Decision, Execution, Report, Status, Task
 from mahavishnu.ports import Clock, ExecutionQuery, Store
 
@@ -104,7 +104,7 @@ def _error_of(decision: Decision | None, executions: list[Execution], decision_i
         case Status.SUCCEEDED:
             return None
         case Status.REFUSED:
-            return Refused(last.error or "the target refused what was asked")
+            return refused(decision.id, last.target, last.error or "it said no more")
         case _:
             return failed(decision.id, executions, [], "no target is left to try")
 

@@ -17,6 +17,7 @@ from mahavishnu.errors import (
     Throttled,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.model import Chunk, Result, Usage
 from mahavishnu.model.values import (
@@ -46,6 +47,7 @@ _KINDS: tuple[type[AdapterError], ...] = (
     Throttled,
     Transient,
     Refused,
+    Unsuitable,
     TimedOut,
     AuthenticationError,
     AuthorizationError,

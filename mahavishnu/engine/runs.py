@@ -37,6 +37,7 @@ from mahavishnu.errors import (
     RepositoryError,
     TakenOver,
     Throttled,
+    Unsuitable,
 )
 from mahavishnu.model import (
     Decision,
@@ -391,4 +392,4 @@ def _verdict(error: AdapterError | None) -> Verdict:
     """The caller's error and a 429 say nothing about the target's health; everything else that failed does."""
     if error is None:
         return Verdict.WELL
-    return Verdict.NOTHING if isinstance(error, Refused | Throttled | Cancelled) else Verdict.ILL
+    return Verdict.NOTHING if isinstance(error, Refused | Unsuitable | Throttled | Cancelled) else Verdict.ILL

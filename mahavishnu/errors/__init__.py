@@ -11,6 +11,7 @@ from mahavishnu.errors.adapters import (
     Throttled,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.errors.backups import (
     BackupFailed,
@@ -111,6 +112,7 @@ __all__ = [
     "TimedOut",
     "Transient",
     "UnknownName",
+    "Unsuitable",
     "WorkflowError",
     "did_you_mean",
     "nearest_name",

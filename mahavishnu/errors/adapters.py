@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mahavishnu.errors.root import MahavishnuError
+from mahavishnu.errors.root import MahavishnuError, stopped
 from mahavishnu.redaction import redacted
 
 
 @dataclass(eq=False)
 class AdapterError(MahavishnuError):
-    """What an adapter may raise from `run`: one of four shapes. The adapter says which; the engine decides what to do.
+    """What an adapter may raise from `run`: one of these shapes. The adapter says which; the engine decides what to do.
 
     `may_have_run` says whether the work may have taken effect although it failed: a task that is not safe to repeat
     goes on to another target only where it is False. `problem` passes the redactor here, whichever adapter it is of:
@@ -49,9 +49,30 @@ class Throttled(Transient):
 
 @dataclass(eq=False)
 class Refused(AdapterError):
-    """The caller's error (a bad request, a text too long): it would be refused anywhere, so nothing else is tried."""
+    """The task is at fault (a bad request): any target would refuse it, so no other one is tried.
+
+    The engine adds which target said so and in which decision.
+    """
 
     code: ClassVar[str] = "refused"
+    may_have_run: bool = False
+    target: str | None = None
+    decision_id: str | None = None
+
+    def __str__(self) -> str:
+        if self.target is None:
+            return self.problem
+        return stopped(f"{self.target} refused the task (decision {self.decision_id}): {self.problem}")
+
+
+@dataclass(eq=False)
+class Unsuitable(AdapterError):
+    """This target cannot take this task: too long for its context, a feature that it lacks. The next one has its turn.
+
+    It counts against the target for this task type, and never as ill health.
+    """
+
+    code: ClassVar[str] = "unsuitable"
     may_have_run: bool = False
 
 

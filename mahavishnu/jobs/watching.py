@@ -75,9 +75,11 @@ class Watcher:
             lost.count, lost.last_at_us = lost.count + 1, max(lost.last_at_us, fact.ended_at_us or 0)
         if not fact.status.counts:
             return []
+        # A task that does not suit its target is no sign of ill health, and what it did not cost is no price.
+        suited = fact.status is not Status.UNSUITABLE
         return [
-            *self._failed(fact.task_type, fact.target, fact.status is not Status.SUCCEEDED),
-            *self._cost(fact),
+            *(self._failed(fact.task_type, fact.target, fact.status is not Status.SUCCEEDED) if suited else ()),
+            *(self._cost(fact) if suited else ()),
             *self._fallback(fact),
             *self._spread(fact),
         ]

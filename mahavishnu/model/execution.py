@@ -19,6 +19,7 @@ class Status(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     REFUSED = "refused"
+    UNSUITABLE = "unsuitable"
     CANCELLED = "cancelled"
     LOST = "lost"
 
@@ -28,12 +29,22 @@ class Status(StrEnum):
 
     @property
     def counts(self) -> bool:
-        """Whether it says anything about the target: the caller's errors and cancellations do not."""
+        """Whether it says how well the target does tasks of this type.
+
+        The caller's errors and cancellations do not, and a lost execution is the end of a process of ours.
+        """
         return self in _COUNTING
+
+    @property
+    def counts_in_trial(self) -> bool:
+        """Whether an experiment reads it: also what was lost, or else an arm that kills its process would lose
+        nothing by it."""
+        return self in _COUNTING_IN_TRIAL
 
 
 # Looked up once: every execution is asked whether it counts.
-_COUNTING = (Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.LOST)
+_COUNTING = (Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.UNSUITABLE)
+_COUNTING_IN_TRIAL = (*_COUNTING, Status.LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,11 +24,12 @@ class Scorecard:
     """Sums only: folding is addition, so any order and any grouping gives the same card.
 
     Every number is whole as long as nothing was weighed; days that were weighed by their age add up to floats.
-    `samples` are the executions that say something about the target, as outcomes have corrected them; `failed`,
-    `timed_out`, `lost`, `refused` and `cancelled` are how executions ended, whatever was learnt later. `squares` is the
-    sum of the squared weights of the samples. `cost_micros` is what the samples cost, `spent_micros` what everything
-    did. `latency_us` and `latency` count successes only: a fast failure is not speed. `latency` (of milliseconds) and
-    `cost` (of micro-dollars) count by bucket of `stats.sketch`, `errors` by code.
+    `samples` are the executions that say something about the target, as outcomes have corrected them. `failed`,
+    `timed_out`, `unsuitable`, `lost`, `refused` and `cancelled` are how executions ended, whatever was learnt later;
+    the last three are no samples. `squares` is the sum of the squared weights of the samples. `cost_micros` is what the
+    samples cost, `spent_micros` what everything did. `latency_us` and `latency` count successes only: a fast failure is
+    not speed. `latency` (of milliseconds) and `cost` (of micro-dollars) count by bucket of `stats.sketch`, `errors` by
+    code.
     """
 
     target: str
@@ -37,6 +38,7 @@ class Scorecard:
     successes: float = 0
     failed: float = 0
     timed_out: float = 0
+    unsuitable: float = 0
     lost: float = 0
     refused: float = 0
     cancelled: float = 0

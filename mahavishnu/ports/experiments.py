@@ -76,8 +76,8 @@ class Experiments(Protocol):
     async def trials(self, experiment: str, since: int, limit: int) -> Sequence[Trial]:
         """At most so many, after the position `since`, in the order of commit, wherever they are kept by now.
 
-        Only ends that count (`Status.counts`) of first attempts that were no fallback, of decisions whose assignment
-        has a probability.
+        Only ends that count (`Status.counts_in_trial`) of first attempts that were no fallback, of decisions whose
+        assignment has a probability.
         """
         ...
 

@@ -76,6 +76,7 @@ class Tally:
     successes: float
     failed: float
     timed_out: float
+    unsuitable: float
     lost: float
     refused: float
     cancelled: float

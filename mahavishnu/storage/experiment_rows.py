@@ -15,7 +15,7 @@ from mahavishnu.storage.experiment_documents import experiment_document, experim
 from mahavishnu.storage.rows import Row, assignment_of, escaped, maybe_escaped, maybe_unescaped, unescaped
 from mahavishnu.storage.tables import assignments, executions
 
-COUNTING = tuple(status.value for status in Status if status.counts)
+COUNTING = tuple(status.value for status in Status if status.counts_in_trial)
 
 TRIAL = (
     executions.c.position,
@@ -37,7 +37,7 @@ ENDED = TRIAL[:8]
 
 def is_trial(end: Execution) -> bool:
     """Whether it is the end of a first attempt on the target that was chosen, and says anything about that."""
-    return end.attempt == 1 and not end.fallback and end.status.counts
+    return end.attempt == 1 and not end.fallback and end.status.counts_in_trial
 
 
 def trial_row(position: int, end: Execution, assignment: Assignment) -> Row:

@@ -30,7 +30,10 @@ def concerned(ended: Sequence[Execution]) -> Execution | None:
     for execution in reversed(ended):
         if execution.status is Status.SUCCEEDED:
             return execution
-    return next((execution for execution in reversed(ended) if execution.status.counts), None)
+    telling = [execution for execution in ended if execution.status.counts]
+    # One that was lost says nothing by itself; an outcome says what became of it.
+    telling = telling or [execution for execution in ended if execution.status is Status.LOST]
+    return telling[-1] if telling else None
 
 
 def revise(
@@ -47,7 +50,8 @@ def revise(
         return None
     ours = [each for each in earlier if each.target == target]
     rated = execution is not None and execution.quality is not None
-    samples = sum(each.samples for each in ours) + (execution is not None)
+    counted = execution is not None and execution.status.counts
+    samples = sum(each.samples for each in ours) + counted
     successes = sum(each.successes for each in ours) + (execution is not None and execution.status is Status.SUCCEEDED)
     quality_samples = sum(each.quality_samples for each in ours) + rated
     ppm = sum(each.quality_ppm for each in ours)

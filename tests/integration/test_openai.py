@@ -14,7 +14,7 @@ from typing import Any
 import openai
 import pytest
 
-from mahavishnu.errors import AuthenticationError, Cancelled, Refused, Throttled, TimedOut, Transient
+from mahavishnu.errors import AuthenticationError, Cancelled, Throttled, TimedOut, Transient, Unsuitable
 from mahavishnu.model import Chunk, HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
 from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
@@ -231,7 +231,7 @@ async def test_a_server_that_recovers_is_not_asked_twice_by_the_adapter(adapter,
 
 
 async def test_a_text_too_long_is_the_callers_error(adapter):
-    with pytest.raises(Refused, match="too long for context-too-long; shorten"):
+    with pytest.raises(Unsuitable, match="too long for context-too-long; shorten"):
         await adapter.run(asking(), model("context-too-long"), call())
 
 

@@ -47,6 +47,7 @@ SAMPLES = [
     errors.Transient("busy", retry_after_s=2.0),
     errors.Throttled("slow down"),
     errors.Refused("too long"),
+    errors.Unsuitable("longer than its context"),
     errors.TimedOut("late"),
     errors.Misconfigured("no such flow"),
     errors.AuthenticationError("wrong key"),

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _BY_STATUS = """
-SELECT day, target, task_type, status, count(*), sum(cost_micros), sum(latency_us) FILTER (latency_bucket IS NOT NULL),
+SELECT day, target, task_type, status, count(*), count(cost_bucket), sum(cost_micros),
+       sum(cost_micros) FILTER (cost_bucket IS NOT NULL), sum(latency_us) FILTER (latency_bucket IS NOT NULL),
        sum(quality_ppm), count(quality_ppm), sum(queries), sum(input_tokens), sum(cached_tokens), sum(output_tokens),
        max(ended_at_us)
 FROM {source} GROUP BY day, target, task_type, status
@@ -34,6 +35,7 @@ _ENDINGS = {
     Status.SUCCEEDED: "successes",
     Status.FAILED: "failed",
     Status.TIMED_OUT: "timed_out",
+    Status.UNSUITABLE: "unsuitable",
     Status.LOST: "lost",
     Status.REFUSED: "refused",
     Status.CANCELLED: "cancelled",
@@ -66,19 +68,20 @@ def add_sums(days: Days, connection: DuckDBPyConnection, source: str) -> None:
 
 
 def _add_status(
-    days: Days, day: int, target: str, task_type: str, word: str, count: int, cost: int, latency: int | None,
-    quality: int | None, rated: int, queries: int, fresh: int, cached: int, output: int, newest: int | None,
+    days: Days, day: int, target: str, task_type: str, word: str, count: int, samples: int, spent: int,
+    cost: int | None, latency: int | None, quality: int | None, rated: int, queries: int, fresh: int, cached: int,
+    output: int, newest: int | None,
 ) -> None:  # fmt: skip
     tally = days.tally((day, target, task_type))
     status = Status(word)
     ending = _ENDINGS[status]
     setattr(tally, ending, getattr(tally, ending) + count)
-    tally.spent_micros += cost
-    if status.counts:
-        tally.samples += count
-        tally.squares += count
-        tally.cost_samples += count
-        tally.cost_micros += cost
+    tally.spent_micros += spent
+    # A record has a bucket of cost if it counted when it was made: earlier versions also counted what was lost.
+    tally.samples += samples
+    tally.squares += samples
+    tally.cost_samples += samples
+    tally.cost_micros += cost or 0
     tally.latency_us += latency or 0
     tally.quality_ppm += quality or 0
     tally.quality_samples += rated

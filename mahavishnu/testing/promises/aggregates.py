@@ -14,6 +14,7 @@ from mahavishnu.testing.promises.places import Opener, Promise, evidence, id_of,
 from mahavishnu.testing.samples import ODD_TEXT, Samples
 
 ENDINGS = (Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED, Status.TIMED_OUT, Status.REFUSED, Status.CANCELLED)
+APART = (Status.UNSUITABLE, Status.LOST, Status.REFUSED, Status.CANCELLED)
 
 
 def some_days(make: Samples, days: Sequence[int], runs: int = 12) -> list[Fact]:
@@ -55,6 +56,17 @@ async def days_are_the_sums_of_their_facts(opener: Opener) -> None:
         cursor, later = await store.dailies(since_day=3)
         assert list(later) == [each for each in found if each.day >= 3]
         assert cursor == await store.newest()
+
+
+async def a_lost_execution_is_counted_apart_and_one_that_does_not_suit_is_a_sample(opener: Opener) -> None:
+    make = samples()
+    async with opened(opener) as store:
+        decision = make.decision()
+        await store.record([decision, *(make.end(make.start(decision), status) for status in APART)])
+        (day,) = await folded(store)
+        card = day.card
+        assert (card.unsuitable, card.lost, card.refused, card.cancelled) == (1, 1, 1, 1)
+        assert (card.samples, card.successes, card.cost_samples, sum(card.cost.values())) == (1, 0, 1, 1)
 
 
 async def the_order_of_arrival_and_the_size_of_the_steps_change_nothing(opener: Opener) -> None:
@@ -175,6 +187,7 @@ async def tidying_up_changes_no_sum(opener: Opener) -> None:
 
 PROMISES: Sequence[Promise] = (
     days_are_the_sums_of_their_facts,
+    a_lost_execution_is_counted_apart_and_one_that_does_not_suit_is_a_sample,
     the_order_of_arrival_and_the_size_of_the_steps_change_nothing,
     what_is_learnt_later_belongs_to_the_day_of_what_it_is_about,
     two_that_fold_at_once_count_every_fact_once,

@@ -38,7 +38,9 @@ async def an_outcome_is_about_the_execution_that_succeeded_or_the_last_one_that_
     for statuses, about, change in (
         ("failed succeeded failed", "target-1", (0, -1)),
         ("failed timed_out refused", "target-1", (0, 0)),
-        ("lost failed cancelled", "target-1", (0, 0)),
+        ("failed lost cancelled", "target-0", (0, 0)),
+        ("cancelled lost refused", "target-1", (1, 0)),
+        ("failed unsuitable cancelled", "target-1", (0, 0)),
     ):
         async with opened(opener) as store:
             decision = make.decision()

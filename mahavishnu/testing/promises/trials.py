@@ -82,9 +82,9 @@ async def only_a_first_attempt_that_says_anything_is_a_trial(opener: Opener) -> 
             await store.record([decision, first, make.end(first, status), make.end(second), make.end(fallback)])
         running, nobody = make.assigned(), replace(make.assigned(), selected=None)
         await store.record([running, make.start(running), nobody])
-        counting = [decision.id for status, decision in decisions.items() if status.counts]
+        counting = [decision.id for status, decision in decisions.items() if status.counts_in_trial]
         assert [each.decision_id for each in await _trials(store)] == counting
-        assert len(counting) == 4
+        assert len(counting) == 5
         # But it was heard of all of those, also of the one that had nobody to choose, and not of the one that runs.
         heard = {each.decision_id: each.heard for each in await _assigned(store)}
         ended = dict.fromkeys((decision.id for decision in decisions.values()), True)

@@ -12,8 +12,8 @@ FEWEST_SAMPLES = 6
 """Rounds that a worker must have lived through before its growth is judged."""
 
 MOST_GROWTH = {"rss_kb": 32_768, "descriptors": 16, "threads": 8}
-"""What the last third may hold above the first. Memory may also grow by a fifth; the descriptors leave room for a pool of
-connections that fills up, two for each of four connections to SQLite, twice over."""
+"""What the last third may hold above the first. Memory may also grow by a fifth; the descriptors leave room for a pool
+of connections that fills up, two for each of four connections to SQLite, twice over."""
 
 STORE_AWAY = ("hang", "outage", "answers", "disk")
 NOT_RUNNING = ("pause", "block")

@@ -31,6 +31,7 @@ from mahavishnu.errors import (
     TimedOut,
     Transient,
     UnknownName,
+    Unsuitable,
 )
 from mahavishnu.model import Chunk, HealthStatus, Result, Status, Target, Task, Usage
 from mahavishnu.model.identity import is_ulid
@@ -232,7 +233,7 @@ async def test_each_run_has_a_session_of_its_own(adapter, monkeypatch):
         (ModelProviderError("HTTP 503 service unavailable", 503), Transient, True),
         (ModelProviderError("Connection error.", 502), Transient, True),
         (ModelProviderError("Request timed out.", 502), TimedOut, True),
-        (ModelProviderError("maximum context length is 8192 tokens", 400), Refused, False),
+        (ModelProviderError("maximum context length is 8192 tokens", 400), Unsuitable, False),
         (ModelProviderError("Incorrect API key provided", 401), AuthenticationError, False),
         (ModelAuthenticationError("OPENAI_API_KEY not set"), AuthenticationError, False),
         (ModelProviderError("something else", 500), Crashed, True),
@@ -639,7 +640,7 @@ async def test_a_run_is_sent_as_a_form_with_a_session_of_its_own(os_, adapter):
         (events(STARTED, ("RunCompleted", {"content": "hi", "metrics": "none"})), Crashed, True),
         (httpx.Response(400, json={"detail": "Background execution requires a database"}), Misconfigured, False),
         (httpx.Response(400, json={"detail": "input does not match the schema"}), Refused, False),
-        (httpx.Response(413, text="too large"), Refused, False),
+        (httpx.Response(413, text="too large"), Unsuitable, False),
         (httpx.Response(422, json={"detail": [{"msg": "Field required"}]}), Refused, False),
         (httpx.Response(429, json={"detail": "Job queue is full"}), Throttled, False),
         (httpx.Response(500, text="oops"), Transient, True),

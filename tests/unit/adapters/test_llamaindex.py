@@ -38,6 +38,7 @@ from mahavishnu.errors import (
     Throttled,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.model import Chunk, HealthStatus, Result, Status, Target, Task, Usage
 from mahavishnu.model.identity import is_ulid
@@ -665,10 +666,10 @@ async def test_concurrent_runs_of_one_engine_each_count_their_own_tokens(adapter
         (httpx.Response(500, json={}), Transient, "in trouble"),
         (httpx.Response(503, json={}), Transient, "in trouble"),
         (httpx.Response(504, json={}), TimedOut, "too long"),
-        (httpx.Response(413, json={}), Refused, "shorten"),
+        (httpx.Response(413, json={}), Unsuitable, "shorten"),
         (
             httpx.Response(400, json={"error": {"message": "maximum context is 8", "code": "context_length_exceeded"}}),
-            Refused,
+            Unsuitable,
             "shorten",
         ),
         (httpx.Response(400, json={"error": {"message": "unknown parameter"}}), Crashed, "unknown parameter"),

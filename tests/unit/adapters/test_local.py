@@ -29,6 +29,7 @@ from mahavishnu.errors import (
     Refused,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.model import HEALTHY, HealthStatus, Result, Status, Target, Task, Usage
 from mahavishnu.ports import Call, RunRef
@@ -302,7 +303,8 @@ RAISED = [
     (Unspeakable(), Crashed, "Unspeakable: (its message cannot be read)"),
     (TimeoutError("slow"), TimedOut, "TimeoutError: slow"),
     (ConnectionResetError("gone"), Transient, "ConnectionResetError: gone"),
-    (Refused("too long"), Refused, "too long"),
+    (Refused("no text"), Refused, "no text"),
+    (Unsuitable("too long"), Unsuitable, "too long"),
 ]
 
 

@@ -24,6 +24,7 @@ from mahavishnu.errors import (
     Throttled,
     TimedOut,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.model import Chunk, CostModel, HealthStatus, Result, Target, Task, Usage
 from mahavishnu.ports import Adapter, Call, Discovers, Priced, Streams
@@ -116,7 +117,11 @@ def error(code: Any = None, kind: str = "invalid_request_error", words: str = "n
 
 TABLE = [
     (400, error(), Refused, False),
-    (400, error("context_length_exceeded"), Refused, False),
+    (400, error("context_length_exceeded"), Unsuitable, False),
+    (400, {"message": "This model's maximum context length is 4096 tokens", "code": 400}, Unsuitable, False),
+    (400, {"message": "m1 is not a multimodal model", "code": 400}, Unsuitable, False),
+    (400, error("unsupported_value"), Unsuitable, False),
+    (415, "no", Unsuitable, False),
     (400, error("model_not_found"), Misconfigured, False),
     (400, error("invalid_api_key"), AuthenticationError, False),
     (401, error(), AuthenticationError, False),
@@ -127,7 +132,7 @@ TABLE = [
     (405, {"detail": "Method Not Allowed"}, Misconfigured, False),
     (408, error(), TimedOut, True),
     (409, error(), Transient, True),
-    (413, "too large", Refused, False),
+    (413, "too large", Unsuitable, False),
     (422, {"detail": [{"loc": ["body", "messages"], "msg": "field required"}]}, Refused, False),
     (425, error(), Transient, True),
     (429, error("rate_limit_exceeded", "requests"), Throttled, False),
@@ -158,7 +163,7 @@ async def test_a_status_becomes_the_shape_that_the_table_says(web, adapter, stre
     [
         (error(kind="server_error"), Transient),
         (error("rate_limit_exceeded", "requests"), Throttled),
-        (error("context_length_exceeded"), Refused),
+        (error("context_length_exceeded"), Unsuitable),
         (error("insufficient_quota", "insufficient_quota"), Misconfigured),
         (error(429, ""), Throttled),
         (error("never_heard_of", "nor_of_this"), Crashed),

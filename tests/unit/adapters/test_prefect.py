@@ -26,6 +26,7 @@ from mahavishnu.errors import (
     SettingsError,
     Throttled,
     Transient,
+    Unsuitable,
 )
 from mahavishnu.model import ANY, HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, Discovers, Priced, RunRef
@@ -317,7 +318,7 @@ ANSWERS = [
     (302, Misconfigured, False),
     (408, Transient, False),
     (409, Refused, False),
-    (413, Refused, False),
+    (413, Unsuitable, False),
     (422, Refused, False),
     (429, Throttled, False),
     (500, Transient, True),

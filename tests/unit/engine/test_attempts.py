@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mahavishnu.engine.attempts import Again, Done, Ending, Onwards, Stop, cost_of, limit_s, next_step
-from mahavishnu.errors import Crashed, Misconfigured, Refused, Throttled, TimedOut, Transient
+from mahavishnu.errors import Crashed, Misconfigured, Refused, Throttled, TimedOut, Transient, Unsuitable
 from mahavishnu.model import NO_EVIDENCE, CostModel, Result, Status, Target, Task, Usage
 from mahavishnu.settings import AttemptSettings
 
@@ -65,7 +65,9 @@ def test_what_may_have_taken_effect_is_not_repeated_where_that_is_not_safe(error
     assert isinstance(step(error, task=ONCE), Stop)
 
 
-@pytest.mark.parametrize("error", [Throttled("slow down"), Misconfigured("no key"), Transient("refused", False)])
+@pytest.mark.parametrize(
+    "error", [Throttled("slow down"), Misconfigured("no key"), Transient("refused", False), Unsuitable("too long")]
+)
 def test_what_cannot_have_taken_effect_goes_to_the_next_target_and_is_not_retried(error):
     assert isinstance(step(error, task=ONCE), Onwards)
 

@@ -14,6 +14,7 @@ from mahavishnu.errors import (
     Throttled,
     Transient,
     UnknownName,
+    Unsuitable,
 )
 from mahavishnu.model import Health, HealthStatus, Result, Status, Usage
 from tests.unit.engine.scripted import ScriptedAdapter, failing, fine, hang, stored, task
@@ -71,13 +72,34 @@ async def test_a_task_that_is_not_safe_to_repeat_goes_on_where_nothing_can_have_
 
 async def test_the_callers_error_neither_falls_back_nor_counts_against_the_target(engine):
     adapter = ScriptedAdapter(a=failing(Refused("text too long")), b=fine)
-    async with engine(adapter) as (orchestrator, _):
+    async with engine(adapter) as (orchestrator, store):
         for _ in range(10):
-            with pytest.raises(Refused, match="text too long"):
+            with pytest.raises(Refused, match=r"a refused the task \(decision [0-9A-Z]+\): text too long") as caught:
                 await orchestrator.execute(task())
+        assert caught.value.target == "a"
+        assert (await store.decision(caught.value.decision_id)).selected == "a"
         assert {name for name, _ in adapter.calls} == {"a"}
         (stat,) = orchestrator.stats()
         assert (stat.estimate.samples, stat.scorecard.refused) == (0, 10)
+
+
+async def test_a_task_that_does_not_suit_its_target_is_tried_on_the_next_one_and_counts_against_that_pair(engine):
+    adapter = ScriptedAdapter(a=failing(Unsuitable("longer than its context")), b=fine)
+    async with engine(adapter, breaker={"consecutive_failures": 2, "failure_rate": 0.1, "window": 2}) as (
+        orchestrator,
+        store,
+    ):
+        reports = [await orchestrator.execute(task(repeatable=False)) for _ in range(10)]
+        assert {report.last.target for report in reports} == {"b"}
+        assert {(end.target, end.status) for end in await stored(store)} == {
+            ("a", Status.UNSUITABLE),
+            ("b", Status.SUCCEEDED),
+        }
+        stats = {stat.target: stat for stat in orchestrator.stats()}
+        assert (stats["a"].scorecard.unsuitable, stats["a"].scorecard.failed) == (10, 0)
+        assert (stats["a"].estimate.samples, stats["a"].estimate.rate) == (10, 0.0)
+        # Ten in a row, and its breaker never opened: it is well, and other tasks may suit it.
+        assert [name for name, _ in adapter.calls] == ["a", "b"] * 10
 
 
 async def test_when_all_fail_the_error_says_what_each_attempt_ended_as(engine):

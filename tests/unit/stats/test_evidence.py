@@ -81,9 +81,14 @@ def test_the_callers_errors_and_cancellations_are_no_samples():
     assert (card.samples, card.successes, card.refused, card.cancelled) == (1, 1, 1, 1)
 
 
-def test_a_lost_execution_is_a_failure_and_no_gap():
+def test_a_lost_execution_is_no_sample_and_is_counted_apart():
     card = folded([execution(Status.LOST, latency_us=None), execution(Status.SUCCEEDED)])
-    assert (card.samples, card.successes, card.lost) == (2, 1, 1)
+    assert (card.samples, card.successes, card.lost, card.cost_samples) == (1, 1, 1, 1)
+
+
+def test_a_task_that_did_not_suit_its_target_is_a_sample_and_no_failure():
+    card = folded([execution(Status.UNSUITABLE, latency_us=None), execution(Status.SUCCEEDED)])
+    assert (card.samples, card.successes, card.unsuitable, card.failed) == (2, 1, 1, 0)
 
 
 def test_a_fast_failure_is_not_speed():
