@@ -26,6 +26,7 @@ SETTINGS = {
     "breaker": {"open_ms": 2000},
 }
 
+chance = random.Random(os.environ.get("DEMO_SEED"))
 done = 0
 
 
@@ -35,8 +36,8 @@ def turned_bad() -> bool:
 
 async def simulate(*, latency_ms: float, success: float, cost: str) -> Result:
     """What a real target would do: take its time, cost its price, and fail now and then."""
-    await asyncio.sleep(random.lognormvariate(0, 0.3) * latency_ms / 1000)
-    if random.random() > success:
+    await asyncio.sleep(chance.lognormvariate(0, 0.3) * latency_ms / 1000)
+    if chance.random() > success:
         raise ConnectionResetError("simulated failure")
     return Result(value="done", cost_usd=Decimal(cost))
 
@@ -141,6 +142,5 @@ def first_choice(report: Report) -> str:
 
 if __name__ == "__main__":
     started = time.monotonic()
-    random.seed(os.environ.get("DEMO_SEED"))
     asyncio.run(main())
     Console().print(f"It took {time.monotonic() - started:.0f} s.")
