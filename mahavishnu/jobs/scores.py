@@ -62,9 +62,9 @@ async def recalculate(
     left to say. With `dry_run` nothing is published.
     """
     scoring = scoring_of(settings)
-    await fold_all(store)
     if full and not dry_run:
         await _rebuild(store)
+    await fold_all(store)
     for _ in range(TRIES):
         before = await store.latest()
         evidence = await _of_today(store, clock, settings.evidence, before)

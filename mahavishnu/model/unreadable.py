@@ -14,6 +14,7 @@ MENDS: Mapping[str, str] = {
     "budget": f"{UPGRADE}, or set it anew: mahavishnu budgets set {{name}} --limit USD",
     "target": f"{UPGRADE}, or take it out and add it anew: mahavishnu targets remove {{name}}",
     "switch of target": "set it anew: mahavishnu targets enable {name}, or mahavishnu targets disable {name}",
+    "daily sum": f"{UPGRADE}, or count the days again: mahavishnu routing recalculate --full",
     "snapshot": f"{UPGRADE}, or go back to one that can be read: mahavishnu routing rollback VERSION",
 }
 """How to mend a row, by its kind."""

@@ -16,7 +16,7 @@ from mahavishnu.storage.reads import newest_position
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.tables import dailies, executions, marks, outcomes
 from mahavishnu.storage.transaction import Transaction
-from mahavishnu.storage.unreadable import say_once
+from mahavishnu.storage.unreadable import read_one, say_once, shown
 
 Cell = tuple[int, str, str]
 """Day, target and task type, the texts as they stand in the tables."""
@@ -185,7 +185,7 @@ def next_addition(connection: Connection, limit: int) -> Addition | None:
         for row in connection.execute(select(dailies).where(dailies.c.day == day)):
             cell = (row.day, row.target, row.task_type)
             if cell in days.tallies:
-                days.add_card(cell, scorecard_of(row.body))
+                days.add_card(cell, _card_in(row))
     return Addition(before, upto, [_row(cell, card) for cell, card in days.cards().items()])
 
 
@@ -221,8 +221,14 @@ def read_dailies(connection: Connection, since_day: int | None) -> tuple[int, li
         before = standing(connection)
         rows = connection.execute(statement).all()
         if standing(connection) == before:
-            found = (Daily(day=row.day, card=_plain(scorecard_of(row.body))) for row in rows)
+            found = (Daily(day=row.day, card=_plain(_card_in(row))) for row in rows)
             return before.cursor, in_order(found)
+
+
+def _card_in(row: Any) -> Scorecard:
+    """Raises RecordUnreadable: a day that is left out would be counted on from nothing."""
+    name = f"of {shown(row.task_type)} on {shown(row.target)}, day {row.day}"
+    return read_one("daily sum", name, lambda: scorecard_of(row.body))
 
 
 def replace_dailies(transaction: Transaction, cursor: int, found: Sequence[Daily], since_day: int | None) -> bool:

@@ -253,6 +253,23 @@ async def test_an_execution_that_cannot_be_read_stops_no_evidence_after_it(place
         await until(lambda: any(stat.estimate.samples >= 4 for stat in orchestrator.stats("t", "a")))
 
 
+async def test_a_daily_sum_that_cannot_be_read_is_named_and_counting_the_days_again_mends_it(place):
+    async with place.engine(ScriptedAdapter(a=fine)) as (orchestrator, store):
+        for _ in range(3):
+            await orchestrator.execute(task())
+        clock = SystemClock()
+        await scores.recalculate(store, clock, Settings())
+        _cursor, before = await store.dailies()
+        place.by_hand("UPDATE dailies SET body = '{no'")
+        await orchestrator.execute(task())
+        for asking in (store.dailies, store.fold):
+            with pytest.raises(RecordUnreadable, match="daily sum of t on a, day .* routing recalculate --full"):
+                await asking()
+        await scores.recalculate(store, clock, Settings(), full=True)
+        _cursor, after = await store.dailies()
+        assert [daily.card.samples for daily in (*before, *after)] == [3, 4]
+
+
 # -- what waits, what is tried, what is watched ------------------------------------------------------------------------
 
 
