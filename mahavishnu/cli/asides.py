@@ -8,7 +8,8 @@ import typer
 
 from mahavishnu.cli.columns import ASIDES
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Json, Wide, with_store
+from mahavishnu.cli.filters import Filters
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit
 from mahavishnu.cli.routing import tell
 from mahavishnu.cli.shapes import aside_shape
@@ -55,11 +56,13 @@ def release(
 
     Example: mahavishnu routing release fresh --task-type summarise
     """
+    settings = flags_of(ctx).settings()
 
     async def act(store: Store) -> Published:
         from mahavishnu.engine.clock import SystemClock
         from mahavishnu.jobs import asides
 
+        await Filters(task_type=task_type, target=target).check(store, settings)
         return await asides.release(store, SystemClock(), target, task_type)
 
     tell(with_store(ctx, act), as_json=as_json)

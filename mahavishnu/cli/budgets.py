@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +14,11 @@ from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import budget_shape, entry_shape
 from mahavishnu.cli.columns import BUDGETS
 from mahavishnu.cli.completion import budget_names, target_names, task_types
-from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
+from mahavishnu.cli.flags import Force, Json, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, note, pairs, prose
 from mahavishnu.cli.shared import Group
-from mahavishnu.errors import UnknownName, did_you_mean
-from mahavishnu.model import ANY, Balance, Budget, LedgerEntry, OnExhausted, Period, Target
+from mahavishnu.errors import UnknownName
+from mahavishnu.model import Balance, Budget, LedgerEntry, OnExhausted, Period
 from mahavishnu.model.queued import QueueStatus
 from mahavishnu.model.task import NAME
 
@@ -66,6 +66,7 @@ def set_budget(
     max_age: Annotated[
         str | None, typer.Option(metavar="AGE", help="How long a task may wait in the queue. Default: 24h.")
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Create or change a budget. What is not given stays as it was, and so does what was spent.
@@ -91,19 +92,21 @@ def set_budget(
     changes = {field: _read(field, each) for field, each in typed.items() if each is not None}
     new: dict[str, Any] = {"name": name, **changes}
     now_us = _now_us()
-    declared = flags_of(ctx).settings().targets.values()
+    settings = flags_of(ctx).settings()
 
-    async def act(store: Store) -> tuple[Balance, Sequence[str]]:
+    async def act(store: Store) -> Balance:
+        from mahavishnu.jobs.names import Kind, check_known
+
+        if not force:
+            narrowed = [(kind, changes.get(kind.name.lower())) for kind in (Kind.TASK_TYPE, Kind.TARGET, Kind.ADAPTER)]
+            await check_known(store, settings, narrowed, forcible=True)
         before = {each.budget.name: each.budget for each in await store.balances(now_us)}
         # Of one that cannot be read, what could be read of it stays.
         budget = replace(before[name], **{"unreadable": None, **changes}) if name in before else Budget(**new)
         await store.set_budget(budget)
-        strange = _strange(budget, [*declared, *await store.targets()])
-        return await _find(store, name, now_us), strange
+        return await _find(store, name, now_us)
 
-    balance, strange = with_store(ctx, act)
-    for each in strange:
-        note(each)
+    balance = with_store(ctx, act)
     if as_json:
         emit(budget_shape(balance, now_us))
     else:
@@ -219,24 +222,6 @@ def _read(field: str, typed: Any) -> Any:
             return amounts.seconds(typed, "--max-age")
         case _:
             return typed
-
-
-def _strange(budget: Budget, targets: Iterable[Target]) -> list[str]:
-    """What it is narrowed down to and nobody has declared; no reason to refuse it, since that may still come."""
-    from mahavishnu.settings import nearest
-
-    there = list(targets)
-    types = {word for each in there for word in each.task_types}
-    known = [
-        ("target", budget.target, {each.name for each in there}),
-        ("adapter", budget.adapter, {each.adapter for each in there}),
-        ("task type", None if ANY in types else budget.task_type, types),
-    ]
-    return [
-        f'No {kind} "{word}" is declared as yet{did_you_mean(nearest(word, names)) or "."}'
-        for kind, word, names in known
-        if word is not None and word not in names
-    ]
 
 
 def _now_us() -> int:

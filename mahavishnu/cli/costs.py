@@ -12,13 +12,13 @@ import typer
 from mahavishnu.cli import amounts
 from mahavishnu.cli.amounts import DAY_S, usd_text
 from mahavishnu.cli.arguments import bad
-from mahavishnu.cli.flags import Json, with_store
+from mahavishnu.cli.flags import Json, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, moment, prose, table
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from mahavishnu.ports import Cost
+    from mahavishnu.ports import Cost, Store
 
 TAG = "tag:"
 DIMENSIONS = ("target", "adapter", "task_type", "day")
@@ -54,7 +54,18 @@ def costs(
         raise bad("--csv", "and --json exclude each other; give one")
     dimensions = read_dimensions(by)
     since_us = since(window, SystemClock().now_us())
-    found = with_store(ctx, lambda store: store.costs(dimensions, since_us))
+    settings = flags_of(ctx).settings()
+
+    async def look(store: Store) -> Sequence[Cost]:
+        found = await store.costs(dimensions, since_us)
+        tags = [each for each in dimensions if each.startswith(TAG) and not any(cost.by[each] for cost in found)]
+        if tags:
+            from mahavishnu.jobs.names import Kind, check_known
+
+            await check_known(store, settings, [(Kind.LABEL, tag.removeprefix(TAG)) for tag in tags])
+        return found
+
+    found = with_store(ctx, look)
     total = {
         "executions": sum(each.executions for each in found),
         "cost_usd": usd_text(sum(each.micros for each in found)),

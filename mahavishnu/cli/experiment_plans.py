@@ -13,7 +13,8 @@ from mahavishnu.cli import arguments
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.completion import task_types
 from mahavishnu.cli.experiment_view import need_shape, prospect_shape, show_prospect, show_simulated, simulated_shape
-from mahavishnu.cli.flags import Json, with_store
+from mahavishnu.cli.filters import Filters
+from mahavishnu.cli.flags import Json, flags_of, with_store
 from mahavishnu.cli.printing import emit, line
 from mahavishnu.cli.shared import Group
 
@@ -141,11 +142,16 @@ def simulate(
 
 
 def _traffic(ctx: typer.Context, task_type: str) -> Traffic:
+    settings = flags_of(ctx).settings()
+
     async def ask(store: Store) -> Traffic:
         from mahavishnu.engine.clock import SystemClock
         from mahavishnu.jobs.experiments.prospects import traffic
 
-        return await traffic(store, SystemClock(), {task_type})
+        found = await traffic(store, SystemClock(), {task_type})
+        if not found.a_day:
+            await Filters(task_type=task_type).check(store, settings)
+        return found
 
     return with_store(ctx, ask)
 

@@ -15,7 +15,7 @@ from mahavishnu.cli.experiment_view import (
     run_shape,
     show_prospect,
 )
-from mahavishnu.cli.flags import Json, flags_of, with_store
+from mahavishnu.cli.flags import Force, Json, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, prose, waiting
 from mahavishnu.cli.shared import Group
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus
@@ -62,6 +62,7 @@ def start(
         float | None, typer.Option(help="The fall of the success rate to plan for. Default: 0.05.")
     ] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Save it without starting it.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Start an experiment, or start a draft by its name.
@@ -114,13 +115,15 @@ def start(
         expected = await prospect_of(store, clock, experiment, detect)
         if wanted is not None:
             # A name is never used again: what cannot start must not take one.
-            await experiments.check_names(store, settings, wanted)
+            await experiments.check_names(store, settings, wanted, force=force)
+            if not draft:
+                await experiments.check_layer(store, wanted)
             made = await experiments.create(store, clock, wanted)
         if not as_json:
             show_prospect(expected)
         if wanted is not None and draft:
             return made, expected
-        return await experiments.start(store, clock, settings, name), expected
+        return await experiments.start(store, clock, settings, name, force=force), expected
 
     run, expected = with_store(ctx, act)
     if as_json:

@@ -81,6 +81,7 @@ Debug = Annotated[
     bool, typer.Option("--debug", is_eager=True, callback=_note_debug, help="Show the traceback of an error.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Accept a task type, target or adapter that is not known yet.")]
 Wide = Annotated[
     bool, typer.Option("--wide", help="Show every column of the table, with whole ids, however narrow the terminal is.")
 ]

@@ -14,7 +14,8 @@ from mahavishnu.cli import amounts, arguments, frontier_view
 from mahavishnu.cli.arguments import bad, write
 from mahavishnu.cli.columns import FRONTIER, PLAN, STRATEGIES
 from mahavishnu.cli.completion import task_types
-from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
+from mahavishnu.cli.filters import Filters
+from mahavishnu.cli.flags import Force, Json, Wide, flags_of, with_store
 from mahavishnu.cli.objective_option import read_objective
 from mahavishnu.cli.printing import emit, line, note, prose
 from mahavishnu.cli.shapes import Shape
@@ -51,6 +52,7 @@ def set_strategy(
     clear: Annotated[
         bool, typer.Option("--clear", help="Remove the strategy, so that the weights of the policy apply.")
     ] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Set the objective for a task type.
@@ -65,11 +67,15 @@ def set_strategy(
         raise bad("OBJECTIVE", "give an objective or --weights, or else --undo or --clear")
     given = weights if weights is not None else objective
     wanted = None if given is None else read_objective(given)
+    settings = flags_of(ctx).settings()
 
     async def act(store: Store) -> Published:
         from mahavishnu.engine.clock import SystemClock
         from mahavishnu.jobs import strategies
+        from mahavishnu.jobs.names import Kind, check_known
 
+        if not force:
+            await check_known(store, settings, [(Kind.TASK_TYPE, task_type)], forcible=True)
         if undo:
             return await strategies.undo_strategy(store, SystemClock(), task_type)
         return await strategies.set_strategy(store, SystemClock(), task_type, wanted)
@@ -131,7 +137,10 @@ def frontier(
         if published is not None:
             return published
         cards = await scores.scorecards_of(store, SystemClock(), settings.evidence)
-        return scores.frontiers(cards).get(task_type, ())
+        found = scores.frontiers(cards).get(task_type, ())
+        if not found:
+            await Filters(task_type=task_type).check(store, settings)
+        return found
 
     found = with_store(ctx, act)
     if svg is not None:
@@ -140,7 +149,7 @@ def frontier(
         emit([{**asdict(each), "on_frontier": each.on_frontier} for each in found])
         return
     if not found:
-        line(f'Nothing is known yet of any target for "{task_type}".')
+        prose(f"No target has been run for task type {task_type} yet.")
         return
     FRONTIER.show([frontier_view.row(each) for each in found], wide=wide)
     line()
@@ -231,7 +240,9 @@ def plan(
     async def act(store: Store) -> Planned:
         from mahavishnu.engine.clock import SystemClock
         from mahavishnu.jobs import planning
+        from mahavishnu.jobs.names import check_known
 
+        await check_known(store, settings, planning.names_in(wanted))
         return await planning.plan(store, SystemClock(), settings, wanted)
 
     found = with_store(ctx, act)
@@ -320,7 +331,9 @@ def _budget(given: str | None) -> dict[str, float]:
     found = re.fullmatch(r"\s*([^/]+)/\s*(hour|day|week|month)\s*", given)
     if found is None:
         raise bad("--budget", f"must be dollars and a period, such as 25/day or 600/month, not {given:.40}")
-    return {"--budget": amounts.micros(found[1], "--budget") / 1e6 * _A_DAY[Period(found[2])]}
+    from mahavishnu.jobs.planning import OVERALL
+
+    return {OVERALL: amounts.micros(found[1], "--budget") / 1e6 * _A_DAY[Period(found[2])]}
 
 
 def _numbers(given: Sequence[str] | None, argument: str) -> dict[str, float]:

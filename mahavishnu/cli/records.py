@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mahavishnu.cli.columns import DECISIONS, EXECUTIONS
 from mahavishnu.cli.completion import target_names, task_types
-from mahavishnu.cli.flags import Json, Wide, with_store
+from mahavishnu.cli.filters import Filters
+from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.ids import OfDecision
 from mahavishnu.cli.printing import emit
 from mahavishnu.cli.shapes import decision_shape, execution_shape
-from mahavishnu.model import Status
+from mahavishnu.model import Decision, Execution, Status
 from mahavishnu.ports import ExecutionQuery
+
+if TYPE_CHECKING:
+    from mahavishnu.ports import Store
 
 Last = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to show, the newest first.")]
 OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only these.", autocompletion=task_types)]
@@ -31,8 +36,16 @@ def decisions(
 
     Example: mahavishnu decisions --last 5
     """
-    found = with_store(ctx, lambda store: store.decisions(last, task_type))
-    shapes = [decision_shape(each) for each in found]
+    filters = Filters(task_type=task_type)
+    settings = flags_of(ctx).settings()
+
+    async def look(store: Store) -> Sequence[Decision]:
+        found = await store.decisions(last, task_type)
+        if not found:
+            await filters.check(store, settings)
+        return found
+
+    shapes = [decision_shape(each) for each in with_store(ctx, look)]
     if as_json:
         emit(shapes)
         return
@@ -40,7 +53,7 @@ def decisions(
         (each["at"], each["decision_id"], each["task"]["type"], each["selected"], each["probability"], each["reason"])
         for each in shapes
     ]
-    DECISIONS.show(rows, empty="No decision yet.", wide=wide)
+    DECISIONS.show(rows, empty=f"No decision{filters} yet.", wide=wide)
 
 
 def executions(
@@ -58,8 +71,17 @@ def executions(
     Example: mahavishnu executions --status failed --last 5
     """
     query = ExecutionQuery(last=last, decision_id=decision, target=target, task_type=task_type, status=status)
-    shapes = [execution_shape(each) for each in with_store(ctx, lambda store: store.executions(query))]
+    filters = Filters(task_type=task_type, target=target, decision_id=decision, status=status)
+    settings = flags_of(ctx).settings()
+
+    async def look(store: Store) -> Sequence[Execution]:
+        found = await store.executions(query)
+        if not found:
+            await filters.check(store, settings)
+        return found
+
+    shapes = [execution_shape(each) for each in with_store(ctx, look)]
     if as_json:
         emit(shapes)
         return
-    EXECUTIONS.show_shapes(shapes, empty="No execution yet.", wide=wide)
+    EXECUTIONS.show_shapes(shapes, empty=f"No execution{filters} yet.", wide=wide)

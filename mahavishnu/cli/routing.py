@@ -10,6 +10,7 @@ import typer
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import ORDERS, SNAPSHOTS, STATS
 from mahavishnu.cli.completion import target_names, task_types
+from mahavishnu.cli.filters import Filters
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_app, with_store
 from mahavishnu.cli.printing import emit, line, moment, prose, waiting
 from mahavishnu.cli.shapes import Shape, stat_shape
@@ -48,17 +49,21 @@ def stats(
     Example: mahavishnu routing stats --task-type summarise --window 7d
     """
     days = None if window is None else _days(window)
+    filters = Filters(task_type=task_type, target=target)
 
     async def look(app: App) -> list[Shape]:
         found = app.orchestrator.stats() if days is None else await app.stats_of_last(days)
         wanted = [each for each in found if task_type in (None, each.task_type) and target in (None, each.target)]
+        if not wanted:
+            await filters.check(app.store, app.settings, [each.target for each in app.orchestrator.standings()])
         return [stat_shape(each) for each in wanted]
 
     shapes = with_app(ctx, look)
     if as_json:
         emit(shapes)
         return
-    STATS.show_shapes(shapes, empty="Nothing has been run yet.", wide=wide)
+    since = "yet" if days is None else "today" if days == 1 else f"in the last {days} days"
+    STATS.show_shapes(shapes, empty=f"Nothing has been run{filters} {since}.", wide=wide)
 
 
 @group.command()
@@ -71,7 +76,16 @@ def orders(
 
     Example: mahavishnu routing orders --task-type summarise
     """
-    newest = with_store(ctx, lambda store: store.latest())
+    filters = Filters(task_type=task_type)
+    settings = flags_of(ctx).settings()
+
+    async def look(store: Store) -> Snapshot:
+        newest = await store.latest()
+        if task_type not in newest.orders:
+            await filters.check(store, settings)
+        return newest
+
+    newest = with_store(ctx, look)
     shapes: list[Shape] = [
         {"task_type": kind, "order": list(order), "version": newest.version}
         for kind, order in sorted(newest.orders.items())
@@ -81,7 +95,7 @@ def orders(
         emit(shapes)
         return
     rows = [(each["task_type"], " → ".join(each["order"]), each["version"]) for each in shapes]
-    ORDERS.show(rows, empty="No order yet; run: mahavishnu routing recalculate")
+    ORDERS.show(rows, empty=f"No order{filters} yet; run: mahavishnu routing recalculate")
 
 
 @group.command()

@@ -57,19 +57,24 @@ class InvalidOutcome(InputError):
 
 @dataclass(eq=False, kw_only=True)
 class UnknownName(InputError):
-    """A name that nothing carries; `kind` says of what: a target, a task type, a policy, a decision, …"""
+    """A name that nothing carries; `kind` says of what: a target, a task type, a policy, a decision, …
+
+    `forcible`: the command takes the name all the same with --force, for what is to come later.
+    """
 
     code: ClassVar[str] = "unknown-name"
     kind: str
     name: str
     nearest: str | None = None
     see: str | None = None
+    forcible: bool = False
 
     def __str__(self) -> str:
         hint = did_you_mean(self.nearest)
         if not hint:
             hint = f"; {self.see} shows what there is." if self.see else "."
-        return f'There is no {self.kind} "{self.name}"{hint}'
+        force = " Where it is to come later, add --force." if self.forcible else ""
+        return f'There is no {self.kind} "{self.name}"{hint}{force}'
 
 
 @dataclass(eq=False, kw_only=True)

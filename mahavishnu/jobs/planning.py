@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from mahavishnu.errors import SnapshotConflict
+from mahavishnu.jobs.names import Kind
 from mahavishnu.jobs.publishing import TRIES, Published, publish
 from mahavishnu.jobs.scores import fold_all, scorecards
 from mahavishnu.model import DAY_US, Balance, Daily, Scorecard, day_of
@@ -26,6 +27,10 @@ _LEAST_US = 3_600_000_000
 """An hour: from less nobody can tell how much there is in a day, and what is left of a period is never less."""
 
 _HOURS = 24.0
+
+
+OVERALL = "--budget"
+"""The name of a limit for all tasks together, which no budget need carry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +148,16 @@ async def _offers(store: Store, settings: Settings, cards: Mapping[Key, Scorecar
         if target not in off
     )
     return [each for each in offers if each is not None]
+
+
+def names_in(wanted: Wanted) -> list[tuple[Kind, str]]:
+    """The names that it goes by, as `names.check_known` takes them."""
+    promised = [promise.task_type for promise in wanted.promises]
+    return [
+        *((Kind.BUDGET, name) for name in wanted.usd if name != OVERALL),
+        *((Kind.TASK_TYPE, name) for name in (*wanted.volumes, *promised)),
+        *((Kind.TARGET, name) for name in wanted.capacities),
+    ]
 
 
 def runs_a_day(dailies: Sequence[Daily], now_us: int) -> dict[str, float]:

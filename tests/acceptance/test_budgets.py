@@ -74,13 +74,6 @@ def test_what_narrows_it_down_can_be_changed_and_taken_away(cli: Any):
     assert (wide["target"], wide["task_type"], wide["tags"]) == (None, None, {})
 
 
-def test_a_name_that_nothing_carries_yet_is_noted_and_no_mistake(cli: Any):
-    cli.add("shout")
-    ended = cli("budgets", "set", "b", "--limit", "1", "--target", "shuot")
-    assert ended.code == 0
-    assert ended.sentence == 'No target "shuot" is declared as yet; did you mean "shout"?'
-
-
 def test_the_seeds_command_is_the_same(cli: Any):
     made = cli.ok("routing", "set-budget", "daily", "--limit", "3", "--period", "week")
     assert cli.ok("budgets", "list") == [made]

@@ -43,7 +43,7 @@ def test_executions_can_be_narrowed(cli: Any, history: list[dict[str, Any]]):
     assert targets("--status", "lost") == []
     people = cli("executions", "--status", "failed").out
     assert "ValueError: it is broken" in people
-    assert cli("executions", "--status", "lost").out == "No execution yet.\n"
+    assert cli("executions", "--status", "lost").out == "No execution with status lost yet.\n"
     wrong = cli("executions", "--status", "fine")
     assert wrong.code == 2
     assert '"fine" is not one of' in wrong.sentence

@@ -4,6 +4,7 @@ from mahavishnu.jobs.experiments.enacting import publish_ends
 from mahavishnu.jobs.experiments.running import (
     Checked,
     check,
+    check_layer,
     check_names,
     create,
     pause,
@@ -17,6 +18,7 @@ from mahavishnu.jobs.experiments.running import (
 __all__ = [
     "Checked",
     "check",
+    "check_layer",
     "check_names",
     "create",
     "pause",

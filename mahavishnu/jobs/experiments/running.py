@@ -11,9 +11,10 @@ from mahavishnu.jobs import alerts
 from mahavishnu.jobs.experiments.enacting import UNDERWAY, free_in, place_in, publish_ends, same_layer
 from mahavishnu.jobs.experiments.hearing import Heard, Hearing, page_of
 from mahavishnu.jobs.experiments.trials import Trials, Verdict, baselines_of
+from mahavishnu.jobs.names import Kind, check_known
 from mahavishnu.jobs.publishing import Published
 from mahavishnu.model import DAY_US
-from mahavishnu.model.experiment import FOLLOWING, Change, Experiment, ExperimentRun, ExperimentStatus
+from mahavishnu.model.experiment import EVERY_TYPE, FOLLOWING, Change, Experiment, ExperimentRun, ExperimentStatus
 from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.plugins import available_policies
 from mahavishnu.ports import Clock, Stage, Store
@@ -40,8 +41,8 @@ async def create(store: Store, clock: Clock, experiment: Experiment) -> Experime
     return run
 
 
-async def start(store: Store, clock: Clock, settings: Settings, name: str) -> ExperimentRun:
-    """Every process assigns by it within two seconds.
+async def start(store: Store, clock: Clock, settings: Settings, name: str, *, force: bool = False) -> ExperimentRun:
+    """Every process assigns by it within two seconds. `force`: also on what is not known yet.
 
     Raises UnknownName, ExperimentMoved where it is no draft any more, and InvalidExperiment where its layer is full.
     """
@@ -50,7 +51,7 @@ async def start(store: Store, clock: Clock, settings: Settings, name: str) -> Ex
         if before.status is not ExperimentStatus.DRAFT:
             raise ExperimentMoved(experiment=name, status=before.status.value, wanted=ExperimentStatus.RUNNING.value)
         experiment = before.experiment
-        await check_names(store, settings, experiment)
+        await check_names(store, settings, experiment, force=force)
         offset = await _place(store, experiment)
         since = await store.newest()
         trials = Trials(experiment, baselines_of(experiment, await store.latest(), since))
@@ -134,14 +135,17 @@ def _unknown(kind: str, name: str, known: Iterable[str], see: str) -> UnknownNam
     return UnknownName(kind=kind, name=name, nearest=nearest_name(name, known), see=see)
 
 
-async def check_names(store: Store, settings: Settings, experiment: Experiment) -> None:
-    """Targets and policies that nobody knows would send the treatment nowhere. Raises UnknownName."""
+async def check_names(store: Store, settings: Settings, experiment: Experiment, *, force: bool = False) -> None:
+    """Raises UnknownName for a task type, a target or a policy that nothing carries.
+
+    An unknown target would send the treatment nowhere, and no task of an unknown type would take part. `force` accepts
+    both, for what is to come later; a policy has to be installed before anything can go by it.
+    """
     changes = (experiment.treatment, experiment.control)
-    # Some processes have targets that neither the settings nor the store know of; what was run by one is known.
-    seen = {target for target, _ in (await store.latest()).scorecards}
-    targets = {*settings.targets, *(each.name for each in await store.targets()), *seen}
-    for name in sorted({name for change in changes for name in _targets_of(change)} - targets):
-        raise _unknown("target", name, targets, "mahavishnu targets list")
+    if not force:
+        types = [(Kind.TASK_TYPE, name) for name in sorted(experiment.task_types - {EVERY_TYPE})]
+        targets = [(Kind.TARGET, name) for name in sorted({name for each in changes for name in _targets_of(each)})]
+        await check_known(store, settings, [*types, *targets], forcible=True)
     policies = available_policies()
     for name in sorted({change.policy for change in changes if change.policy is not None} - policies.keys()):
         raise _unknown("policy", name, policies, "mahavishnu doctor")
@@ -149,6 +153,11 @@ async def check_names(store: Store, settings: Settings, experiment: Experiment) 
 
 def _targets_of(change: Change) -> set[str]:
     return {*(change.order or ()), *(name for pair in change.instead for name in pair)}
+
+
+async def check_layer(store: Store, experiment: Experiment) -> None:
+    """Raises InvalidExperiment where its layer has no room for it now."""
+    await _place(store, experiment)
 
 
 async def _place(store: Store, experiment: Experiment) -> float:
