@@ -11,7 +11,7 @@ from mahavishnu.errors import AdapterError, Misconfigured, did_you_mean, nearest
 from mahavishnu.model import HEALTHY, Health, HealthStatus, Result, Status, Target, Task
 from mahavishnu.model.registry import ISOLATED, registered_targets
 from mahavishnu.ports import Call, RunRef
-from mahavishnu_local.calling import Function
+from mahavishnu_local.calling import Function, Timed
 from mahavishnu_local.containment import awaited, called, settled
 from mahavishnu_local.functions import Functions
 from mahavishnu_local.own_loop import OwnLoop
@@ -58,12 +58,13 @@ class LocalAdapter:
         run = self._runs[call.execution_id] = Run(lane, self._threads)
         try:
             function = self._functions.known(target) or await self._found(run, target)
-            ended = await _ended(run, function, task, until_s, alone=_isolated(target))
+            timed = Timed(partial(function.call, task, until_s))
+            ended = await _ended(run, timed, is_async=function.is_async, alone=_isolated(target))
         finally:
             self._runs.pop(call.execution_id, None)
         if isinstance(ended, AdapterError):
             raise ended
-        return ended
+        return timed.counted(ended)
 
     async def status(self, run: RunRef) -> Status | None:
         return Status.RUNNING if run.execution_id in self._runs else None
@@ -114,22 +115,19 @@ def _isolated(target: Target) -> bool:
         return False
     for name in target.options:
         if name != ISOLATED:
-            hint = did_you_mean(nearest_name(name, [ISOLATED]))
-            raise Misconfigured(f'"{target.name}" has an unknown option "{name}"{hint or f"; it takes {ISOLATED}"}')
+            hint = did_you_mean(nearest_name(name, [ISOLATED])) or f"; it takes {ISOLATED}"
+            raise Misconfigured(f'"{target.name}" has an unknown option "{name}"{hint}')
     wanted = target.options[ISOLATED]
     if not isinstance(wanted, bool):
         raise Misconfigured(f'option "{ISOLATED}" of "{target.name}" must be true or false, not {wanted!r:.40}')
     return wanted
 
 
-async def _ended(
-    run: Run, function: Function, task: Task, until_s: float | None, *, alone: bool
-) -> Result | AdapterError:
-    call = partial(function.call, task, until_s)
+async def _ended(run: Run, call: Timed, *, is_async: bool, alone: bool) -> Result | AdapterError:
     if alone:
         own = OwnLoop(call)
         return await run.in_thread(own.run, _as_it_is, own.cancel)
-    if function.is_async:
+    if is_async:
         return await run.on_loop(awaited(call))
     returned = await run.in_thread(partial(called, call), settled)
     if isinstance(returned, Result | AdapterError):

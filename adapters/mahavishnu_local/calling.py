@@ -7,13 +7,13 @@ import inspect
 import time
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter
 from typing import Any, Union, get_args, get_origin
 
 from mahavishnu.errors import Misconfigured
-from mahavishnu.model import Task
+from mahavishnu.model import Result, Task
 
 Source = Callable[[Task, float | None], Any]
 """Where an argument comes from: the task, and the moment (`time.monotonic`) when its time is up."""
@@ -59,6 +59,25 @@ class Function:
             *[source(task, until_s) for source in self.positional],
             **{name: source(task, until_s) for name, source in self.named},
         )
+
+
+class Timed:
+    """A call, and how long it ran: waiting for a thread to be free is no part of that."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._began_s: float | None = None
+
+    def __call__(self) -> object:
+        self._began_s = time.perf_counter()
+        return self._call()
+
+    def counted(self, result: Result) -> Result:
+        """The result with the seconds up to now in its usage, unless the function has said itself how many it used."""
+        if result.usage.seconds or self._began_s is None:
+            return result
+        seconds = time.perf_counter() - self._began_s
+        return replace(result, usage=replace(result.usage, seconds=seconds))
 
 
 def function_of(function: Callable[..., Any], run: str) -> Function:

@@ -106,7 +106,8 @@ async def _add(app: App, target: Target, *, check: bool) -> Standing:
     elif check:
         health = await adapter.health(target)
         if not health.can_run:
-            problem = f"cannot be used: {health.detail.rstrip('.')}; mend that, or add it all the same with --no-check"
+            why = health.detail.rstrip(".")
+            problem = f"cannot be used ({why}); mend that, or add it all the same with --no-check"
             raise InvalidTarget(target=target.name, field="run", problem=problem)
     await app.orchestrator.add_target(target)
     return standing_of(app, target.name)

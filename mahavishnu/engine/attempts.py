@@ -124,9 +124,15 @@ def cost_of(ending: Ending, usage: Usage, target: Target) -> Micros:
         return to_micros(ending.result.cost_usd)
     if ending.error is not None and not ending.error.may_have_run:
         return Micros(0)
-    if not usage.seconds:
-        usage = replace(usage, seconds=ending.latency_us / 1e6)
-    return target.cost_model.cost(usage)
+    return target.cost_model.cost(billed(ending, usage, target))
+
+
+def billed(ending: Ending, usage: Usage, target: Target) -> Usage:
+    """What is paid for: where seconds are, and the engine does not say how many, those that the attempt took."""
+    begun = ending.error is None or ending.error.may_have_run
+    if usage.seconds or not target.cost_model.per_second_usd or not begun:
+        return usage
+    return replace(usage, seconds=ending.latency_us / 1e6)
 
 
 def limit_s(target: Target, seen: Estimate, remaining_s: float, *, last: bool, rules: AttemptSettings) -> float:

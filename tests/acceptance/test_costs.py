@@ -56,6 +56,14 @@ def test_costs_go_into_a_spreadsheet(cli: Any, spent: None):
     ]
 
 
+def test_a_second_costs_what_the_usage_says_it_was(cli: Any):
+    cli.add("shout", "broken", cost="per_second_usd=1000")
+    for target, status in (("shout", "succeeded"), ("broken", "failed")):
+        (attempt,) = cli("execute", "hello", "-t", "say", "--target", target, "--json").json["attempts"]
+        assert (attempt["status"], attempt["usage"]["seconds"] > 0) == (status, True)
+        assert attempt["cost_usd"] == pytest.approx(attempt["usage"]["seconds"] * 1000, abs=1e-6)
+
+
 def test_before_anything_was_spent_it_says_so(cli: Any):
     assert cli("costs").out == "Nothing was spent in that time.\n"
     assert cli.ok("costs")["total"] == {"executions": 0, "cost_usd": "0"}

@@ -92,7 +92,15 @@ def test_a_target_of_the_file_can_be_disabled_and_only_the_file_can_take_it_away
         (["x", "--run", "functions:shout", "--task-type", "t", "--timeout-ms", "0"], "timeout_ms must be at least 1"),
         (["x", "--run", "functions:shout", "--task-type", "t", "--options", "1"], "must be a JSON object"),
         (["x", "--run", "functions:shout", "--task-type", "t", "--adapter", "locl"], 'no adapter "locl"; did you mean'),
-        (["x", "--run", "functions:shuot", "--task-type", "t"], "run cannot be used: "),
+        (["x", "--run", "functions:shuot", "--task-type", "t"], "run cannot be used ("),
+        (
+            ["x", "--run", "functions:shout", "--task-type", "t", "--options", '{"isolatd": true}'],
+            'has an unknown option "isolatd"; did you mean "isolated"?); mend that',
+        ),
+        (
+            ["x", "--run", "functions:shout", "--task-type", "t", "--options", '{"foo": 1}'],
+            'has an unknown option "foo"; it takes isolated); mend that',
+        ),
         (["x", "--run", "nowhere:f", "--task-type", "t"], "or add it all the same with --no-check."),
         (["x", "--run", "functions:shout"], "Missing option"),
     ],

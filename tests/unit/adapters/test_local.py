@@ -12,7 +12,7 @@ import threading
 import time
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -249,8 +249,32 @@ async def test_a_result_is_handed_on_with_cost_usage_and_quality(adapter):
 
     result = await adapter.run(TASK, target_of(priced), call())
     assert result == Result(
-        value=["a"], cost_usd=Decimal("0.1"), usage=Usage(input_tokens=3), quality=1.0, detail={"at": [1]}
+        value=["a"],
+        cost_usd=Decimal("0.1"),
+        usage=Usage(seconds=result.usage.seconds, input_tokens=3),
+        quality=1.0,
+        detail={"at": [1]},
     )
+
+
+def slept():
+    time.sleep(0.02)
+
+
+async def slept_on_the_loop():
+    await asyncio.sleep(0.02)
+
+
+def said_so():
+    return Result(usage=Usage(seconds=7.5))
+
+
+async def test_how_long_a_function_ran_is_measured_unless_it_says_so_itself(adapter):
+    assert (await adapter.run(TASK, target_of(slept), call())).usage.seconds > 0.015
+    assert (await adapter.run(TASK, target_of(slept_on_the_loop), call())).usage.seconds > 0.015
+    alone = replace(target_of(slept), options={"isolated": True})
+    assert (await adapter.run(TASK, alone, call())).usage.seconds > 0.015
+    assert (await adapter.run(TASK, target_of(said_so), call())).usage == Usage(seconds=7.5)
 
 
 @pytest.mark.parametrize(
