@@ -34,7 +34,7 @@ def list_alerts(
 
     Example: mahavishnu alerts list --all --json
     """
-    found = with_store(ctx, lambda store: store.alerts(last, unresolved=not everything))
+    found = with_store(ctx, lambda store: store.alerts(last, unresolved=not everything), make=False)
     if as_json:
         emit([_shape(each) for each in found])
         return
@@ -88,7 +88,7 @@ def ack(
     from mahavishnu.engine.clock import SystemClock
 
     now_us = SystemClock().now_us()
-    _say(with_store(ctx, lambda store: store.acknowledge_alert(alert, now_us)), as_json=as_json)
+    _say(with_store(ctx, lambda store: store.acknowledge_alert(alert, now_us), make=False), as_json=as_json)
 
 
 @group.command()
@@ -107,7 +107,7 @@ def resolve(
     from mahavishnu.engine.clock import SystemClock
 
     now_us = SystemClock().now_us()
-    _say(with_store(ctx, lambda store: store.resolve_alert(alert, now_us)), as_json=as_json)
+    _say(with_store(ctx, lambda store: store.resolve_alert(alert, now_us), make=False), as_json=as_json)
 
 
 def _say(alert: Alert, *, as_json: bool) -> None:

@@ -33,7 +33,7 @@ def aside(
     """
     from mahavishnu.model.aside import rows_of
 
-    newest = with_store(ctx, lambda store: store.latest())
+    newest = with_store(ctx, lambda store: store.latest(), make=False)
     shapes = [aside_shape(row) for row in rows_of(newest.put_aside)]
     if as_json:
         emit(shapes)
@@ -65,4 +65,4 @@ def release(
         await Filters(task_type=task_type, target=target).check(store, settings)
         return await asides.release(store, SystemClock(), target, task_type)
 
-    tell(with_store(ctx, act), as_json=as_json)
+    tell(with_store(ctx, act, make=False), as_json=as_json)

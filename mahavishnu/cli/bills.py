@@ -72,7 +72,7 @@ def bill(
     Example: mahavishnu budgets bill 01KB2Q7YV0S3J4N5P6R7T8V9WX 0.0123 --note "invoice 17"
     """
     bills = _bills(execution_id, amount, remark, file)
-    found = with_store(ctx, lambda store: _correct(store, bills))
+    found = with_store(ctx, lambda store: _correct(store, bills), make=False)
     if as_json:
         entries = [entry_shape(each) for each in found.entries]
         emit({"bills": found.bills, "entries": entries, "unknown": list(found.unknown)})

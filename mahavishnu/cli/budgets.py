@@ -124,7 +124,7 @@ def list_budgets(
     Example: mahavishnu budgets list
     """
     now_us = _now_us()
-    found = with_store(ctx, lambda store: store.balances(now_us))
+    found = with_store(ctx, lambda store: store.balances(now_us), make=False)
     if as_json:
         emit([budget_shape(each, now_us) for each in found])
         return
@@ -151,7 +151,7 @@ def show(
         balance = await _find(store, name, now_us)
         return balance, await _last_entries(store, balance, now_us, last)
 
-    balance, entries = with_store(ctx, look)
+    balance, entries = with_store(ctx, look, make=False)
     shape = budget_shape(balance, now_us)
     if as_json:
         emit({**shape, "entries": [entry_shape(each) for each in entries]})
@@ -181,7 +181,7 @@ def remove(
         await store.remove_budget(name)
         return sum(each.budget == name for each in await store.queued(QueueStatus.WAITING))
 
-    left = with_store(ctx, act)
+    left = with_store(ctx, act, make=False)
     if as_json:
         emit({"budget": name, "removed": True, "waiting": left})
     else:

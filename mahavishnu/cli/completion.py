@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from mahavishnu.cli.flags import flags_of
+from mahavishnu.cli.flags import flags_of, store_is_missing
 from mahavishnu.errors import MahavishnuError
 from mahavishnu.model import ANY, Target
 from mahavishnu.model.objective import ALIASES, OBJECTIVES
@@ -68,17 +67,11 @@ def _experiments(ctx: typer.Context) -> Sequence[str]:
     return [each.name for each in runs]
 
 
-def _is_there(url: str) -> bool:
-    """False for a file that has yet to be made: pressing a key must not make it."""
-    scheme, _, place = url.partition(":///")
-    return not scheme.startswith("sqlite") or Path(place).is_file()
-
-
 async def _asked(settings: Settings, question: Callable[[Store], Awaitable[Sequence[T]]]) -> Sequence[T]:
-    if not _is_there(settings.store.url):
-        return ()
     from mahavishnu.app import make_store
 
+    if store_is_missing(settings):
+        return ()
     store = make_store(settings)
     await store.open()
     try:

@@ -65,7 +65,7 @@ def costs(
             await check_known(store, settings, [(Kind.LABEL, tag.removeprefix(TAG)) for tag in tags])
         return found
 
-    found = with_store(ctx, look)
+    found = with_store(ctx, look, make=False)
     total = {
         "executions": sum(each.executions for each in found),
         "cost_usd": usd_text(sum(each.micros for each in found)),

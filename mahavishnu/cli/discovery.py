@@ -68,7 +68,7 @@ def discover(
     """
     names = _adapters(adapter)
     with waiting("Asking the engines what they have …"):
-        answers, known = with_app(ctx, lambda app: _asked(app, names, adapter), adapters=names)
+        answers, known = with_app(ctx, lambda app: _asked(app, names, adapter), adapters=names, make=False)
     offered = [target for answer in answers for target in answer.targets]
     named = _named(offered if include_broken else without_broken(offered), known)
     new = typed(named, task_type or ())
@@ -251,7 +251,7 @@ def check(
         return [standing_of(app, name) for name in names] if names else app.orchestrator.standings()
 
     with waiting("Asking the targets how they are …"):
-        standings = with_app(ctx, look)
+        standings = with_app(ctx, look, make=False)
     if as_json:
         emit([_health_shape(each) for each in standings])
     else:

@@ -15,7 +15,7 @@ import typer
 
 from mahavishnu.cli.columns import CHECKS
 from mahavishnu.cli.exits import FAILED, STORE_UNUSABLE
-from mahavishnu.cli.flags import Flags, Json, Wide, flags_of
+from mahavishnu.cli.flags import Flags, Json, Wide, as_it_is, flags_of, store_is_missing
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, waiting
 from mahavishnu.errors import MahavishnuError, PluginMissing, RepositoryError, StoreOutdated
@@ -80,6 +80,7 @@ def examine(flags: Flags) -> tuple[list[Row], int]:
     store_row = _store_row(settings)
     rows.append(store_row)
     if settings is not None and store_row.status == OK:
+        settings = as_it_is(settings)
         rows += _processes(settings)
     rows += _plugins()
     rows += [_library(module, brought_by) for module, brought_by in OPTIONAL.items()]
@@ -115,11 +116,19 @@ def _store_row(settings: Settings | None) -> Row:
     if settings is None:
         return Row("store", WARNING, "not looked at, since the configuration cannot be read", "correct that first")
     try:
+        if store_is_missing(settings):
+            return Row("store", OK, _missing(settings))
         return Row("store", OK, asyncio.run(_opened(settings)))
     except StoreOutdated as error:
         return Row("store", BROKEN, str(error), "mahavishnu store upgrade")
     except RepositoryError as error:
         return Row("store", BROKEN, str(error), "correct [store] url, or name another one with --store")
+
+
+def _missing(settings: Settings) -> str:
+    from mahavishnu.storage.address import shown_url
+
+    return f"there is none at {shown_url(settings.store.url)} yet; the first command that writes something creates it"
 
 
 async def _opened(settings: Settings) -> str:

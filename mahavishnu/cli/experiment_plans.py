@@ -153,7 +153,7 @@ def _traffic(ctx: typer.Context, task_type: str) -> Traffic:
             await Filters(task_type=task_type).check(store, settings)
         return found
 
-    return with_store(ctx, ask)
+    return with_store(ctx, ask, make=False)
 
 
 def _tell_times(

@@ -34,7 +34,7 @@ def status(
 
     Example: mahavishnu experiments status try-b
     """
-    run, reading = with_store(ctx, lambda store: _read(store, name))
+    run, reading = with_store(ctx, lambda store: _read(store, name), make=False)
     if as_json:
         emit({**run_shape(run), "reading": reading_shape(reading)})
         return
@@ -52,7 +52,7 @@ def list_experiments(
 
     Example: mahavishnu experiments list --all
     """
-    known = with_store(ctx, lambda store: store.experiments())
+    known = with_store(ctx, lambda store: store.experiments(), make=False)
     found = [each for each in known if everything or not each.status.over]
     if as_json:
         left_out = [{"name": row.name, "status": "unreadable", "note": str(row)} for row in known.unreadable]
@@ -91,7 +91,7 @@ def report(
         run, reading = await _read(store, name)
         return run, reading, await _comes_out_equal(store, run) if recompute else None
 
-    run, reading, equal = with_store(ctx, act)
+    run, reading, equal = with_store(ctx, act, make=False)
     for path, text, argument in ((html, report_html, "--html"), (markdown, report_md, "--md")):
         if path is not None:
             write(path, text(run, reading), argument)
@@ -121,7 +121,7 @@ def compare(
         run = await known(store, name)
         return run, await look_once(store, run)
 
-    run, found = with_store(ctx, act)
+    run, found = with_store(ctx, act, make=False)
     if as_json:
         emit({"name": run.name, "alpha": run.experiment.alpha, **looked_shape(found)})
         return

@@ -235,7 +235,7 @@ def _move(ctx: typer.Context, move: Callable[[Store, Clock], Awaitable[Experimen
 
         return await move(store, SystemClock())
 
-    run = with_store(ctx, act)
+    run = with_store(ctx, act, make=False)
     if as_json:
         emit(run_shape(run))
         return

@@ -87,9 +87,12 @@ Wide = Annotated[
 ]
 
 
-def with_app(ctx: typer.Context, action: Callable[[App], Awaitable[T]], *, adapters: Sequence[str] = ()) -> T:
-    """Open mahavishnu, act, and close it again, whatever happens."""
+def with_app(
+    ctx: typer.Context, action: Callable[[App], Awaitable[T]], *, adapters: Sequence[str] = (), make: bool = True
+) -> T:
+    """Open mahavishnu, act, and close it again, whatever happens. `make` is that of `with_store`."""
     settings = flags_of(ctx).settings()
+    settings = settings if make else as_it_is(settings)
 
     async def act() -> T:
         from mahavishnu.app import open_app
@@ -100,9 +103,14 @@ def with_app(ctx: typer.Context, action: Callable[[App], Awaitable[T]], *, adapt
     return _run(act())
 
 
-def with_store(ctx: typer.Context, action: Callable[[Store], Awaitable[T]]) -> T:
-    """Open only the store: what reads records needs no target to be well."""
+def with_store(ctx: typer.Context, action: Callable[[Store], Awaitable[T]], *, make: bool = True) -> T:
+    """Open only the store: what reads records needs no target to be well.
+
+    `make` is False for what only reads, or changes only what is there: a store that does not exist is not created, and
+    the action finds an empty one.
+    """
     settings = flags_of(ctx).settings()
+    settings = settings if make else as_it_is(settings)
 
     async def act() -> T:
         from mahavishnu.app import make_store
@@ -115,6 +123,26 @@ def with_store(ctx: typer.Context, action: Callable[[Store], Awaitable[T]]) -> T
             await store.close()
 
     return _run(act())
+
+
+def store_is_missing(settings: Settings) -> bool:
+    """Whether the store is a file that is yet to be created. Raises StoreUnavailable where it could not be."""
+    if settings.store.url.startswith("memory:"):
+        return False
+    from mahavishnu.storage.address import check_file, parse
+
+    address = parse(settings.store.url)
+    if not address.is_sqlite or address.path.exists():
+        return False
+    check_file(address)
+    return True
+
+
+def as_it_is(settings: Settings) -> Settings:
+    """The same settings; with an empty store in memory where theirs does not exist, so that reading leaves nothing."""
+    if not store_is_missing(settings):
+        return settings
+    return settings.model_copy(update={"store": settings.store.model_copy(update={"url": "memory:"})})
 
 
 def _run(action: Coroutine[Any, Any, T]) -> T:

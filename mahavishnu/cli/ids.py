@@ -43,7 +43,7 @@ def _whole(kind: IdKind) -> Callable[[typer.Context, str | None], str | None]:
     def read(ctx: typer.Context, given: str | None) -> str | None:
         if given is None or ctx.resilient_parsing or not may_be_tail(given):
             return given
-        return with_store(ctx, lambda store: whole_id(store, kind, given))
+        return with_store(ctx, lambda store: whole_id(store, kind, given), make=False)
 
     return read
 

@@ -104,7 +104,7 @@ def strategies(
 
     Example: mahavishnu routing strategies
     """
-    newest = with_store(ctx, lambda store: store.latest())
+    newest = with_store(ctx, lambda store: store.latest(), make=False)
     found = sorted(newest.strategies.items())
     if as_json:
         emit([{"task_type": kind, "objective": str(each), "weights": dict(each.weights)} for kind, each in found])
@@ -142,7 +142,7 @@ def frontier(
             await Filters(task_type=task_type).check(store, settings)
         return found
 
-    found = with_store(ctx, act)
+    found = with_store(ctx, act, make=False)
     if svg is not None:
         write(svg, frontier_view.drawing(task_type, found), "--svg")
     if as_json:
@@ -179,7 +179,7 @@ def hints(
 
         return await planning.hints_now(store, SystemClock(), settings)
 
-    found = with_store(ctx, act)
+    found = with_store(ctx, act, make=False)
     if as_json:
         emit([_hint_shape(each) for each in found])
         return
@@ -245,7 +245,7 @@ def plan(
         await check_known(store, settings, planning.names_in(wanted))
         return await planning.plan(store, SystemClock(), settings, wanted)
 
-    found = with_store(ctx, act)
+    found = with_store(ctx, act, make=False)
     if as_json:
         emit(_plan_shape(found))
     else:

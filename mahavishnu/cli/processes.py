@@ -25,7 +25,7 @@ def processes(
 
     Example: mahavishnu store processes
     """
-    shapes = [process_shape(process) for process in with_store(ctx, _others)]
+    shapes = [process_shape(process) for process in with_store(ctx, _others, make=False)]
     if as_json:
         emit(shapes)
         return
@@ -49,7 +49,7 @@ def release(
     async def act(store: Store) -> list[Execution]:
         return list(await store.release(process_id))
 
-    lost = with_store(ctx, act)
+    lost = with_store(ctx, act, make=False)
     if as_json:
         emit({"process": process_id, "lost": [execution.id for execution in lost]})
         return

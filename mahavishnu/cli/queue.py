@@ -55,7 +55,7 @@ def queue(
             return await store.queued(last=last)
         return await _open(store)
 
-    found = with_store(ctx, look)
+    found = with_store(ctx, look, make=False)
     if as_json:
         emit([queued_shape(each) for each in found])
         return
@@ -84,7 +84,7 @@ def remove(
         gone = replace(found, status=QueueStatus.REMOVED, ended_at_us=now_us, note="taken out by hand")
         return gone, await store.move_queued(queued, QueueStatus.WAITING, gone)
 
-    gone, moved = with_store(ctx, act)
+    gone, moved = with_store(ctx, act, make=False)
     if not moved:
         note(f"{queued} has just begun to run; see: mahavishnu budgets queue --all.")
         raise typer.Exit(FAILED)

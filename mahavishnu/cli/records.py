@@ -45,7 +45,7 @@ def decisions(
             await filters.check(store, settings)
         return found
 
-    shapes = [decision_shape(each) for each in with_store(ctx, look)]
+    shapes = [decision_shape(each) for each in with_store(ctx, look, make=False)]
     if as_json:
         emit(shapes)
         return
@@ -80,7 +80,7 @@ def executions(
             await filters.check(store, settings)
         return found
 
-    shapes = [execution_shape(each) for each in with_store(ctx, look)]
+    shapes = [execution_shape(each) for each in with_store(ctx, look, make=False)]
     if as_json:
         emit(shapes)
         return

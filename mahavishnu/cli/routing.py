@@ -58,7 +58,7 @@ def stats(
             await filters.check(app.store, app.settings, [each.target for each in app.orchestrator.standings()])
         return [stat_shape(each) for each in wanted]
 
-    shapes = with_app(ctx, look)
+    shapes = with_app(ctx, look, make=False)
     if as_json:
         emit(shapes)
         return
@@ -85,7 +85,7 @@ def orders(
             await filters.check(store, settings)
         return newest
 
-    newest = with_store(ctx, look)
+    newest = with_store(ctx, look, make=False)
     shapes: list[Shape] = [
         {"task_type": kind, "order": list(order), "version": newest.version}
         for kind, order in sorted(newest.orders.items())
@@ -109,7 +109,7 @@ def snapshots(
 
     Example: mahavishnu routing snapshots --last 5
     """
-    shapes = [_snapshot_shape(each) for each in with_store(ctx, lambda store: store.snapshots(last))]
+    shapes = [_snapshot_shape(each) for each in with_store(ctx, lambda store: store.snapshots(last), make=False)]
     if as_json:
         emit(shapes)
         return
@@ -139,7 +139,7 @@ def recalculate(
         return await scores.recalculate(store, SystemClock(), settings, full=full, dry_run=dry_run)
 
     with waiting("Recalculating …"):
-        published = with_store(ctx, act)
+        published = with_store(ctx, act, make=not dry_run)
     tell(published, as_json=as_json, would=dry_run)
 
 
@@ -166,7 +166,7 @@ def rollback(
 
         return await scores.roll_back(store, SystemClock(), version, release=release)
 
-    tell(with_store(ctx, act), as_json=as_json)
+    tell(with_store(ctx, act, make=False), as_json=as_json)
 
 
 def tell(published: Published, *, as_json: bool, would: bool = False) -> None:

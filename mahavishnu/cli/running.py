@@ -21,7 +21,7 @@ def status(
     Example: mahavishnu status 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
     with waiting("Asking the engine …"):
-        found = with_app(ctx, lambda app: app.orchestrator.status(execution_id))
+        found = with_app(ctx, lambda app: app.orchestrator.status(execution_id), make=False)
     now = found.now.value if found.now else None
     if as_json:
         emit({**execution_shape(found.execution), "now": now})
@@ -41,7 +41,7 @@ def cancel(
     Example: mahavishnu cancel 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
     with waiting("Telling the engine …"):
-        told = with_app(ctx, lambda app: app.orchestrator.cancel(decision_id))
+        told = with_app(ctx, lambda app: app.orchestrator.cancel(decision_id), make=False)
     if as_json:
         emit({"decision_id": decision_id, "told_to_stop": told})
     elif told:

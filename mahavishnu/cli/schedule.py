@@ -66,7 +66,7 @@ def serve(
 
     flags = flags_of(ctx)
     settings = flags.settings()
-    folder = scheduling.folder_of(settings)
+    folder = scheduling.made_folder_of(settings)
     scheduler = scheduling.scheduler_of(flags, settings, scheduling.named(api_url, settings))
     own = scheduling.named(api_url, settings) is None
     with asked_to_stop(), scheduling.alone(folder), ExitStack() as stack:
@@ -146,7 +146,7 @@ def list_(
     scheduler = scheduling.scheduler_of(flags, settings, scheduling.known(api_url, settings))
     with waiting("Asking Prefect …"):
         found = _ask(scheduler, lambda each: each.upcoming())
-    last = {each.name: each for each in with_store(ctx, lambda store: store.jobs())}
+    last = {each.name: each for each in with_store(ctx, lambda store: store.jobs(), make=False)}
     shapes = [shape for job in JOBS.values() for shape in _shapes(job, found, last.get(job.name))]
     if as_json:
         emit(shapes)

@@ -26,12 +26,17 @@ _OPTIONS = ("api_key_env", "basic_auth_env")
 
 
 def folder_of(settings: Settings) -> Path:
-    """Beside the file of the store; in the working directory where the store is none. It is made if need be."""
+    """Beside the file of the store; in the working directory where the store is none. Raises a usage error."""
     from mahavishnu.storage.address import parse
 
     _check_shared(settings)
     address = parse(settings.store.url)
-    folder = (address.path.parent if address.is_sqlite else Path.cwd()).absolute() / FOLDER
+    return (address.path.parent if address.is_sqlite else Path.cwd()).absolute() / FOLDER
+
+
+def made_folder_of(settings: Settings) -> Path:
+    """The same, made if need be. Raises SettingsError where it cannot be."""
+    folder = folder_of(settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

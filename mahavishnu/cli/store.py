@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mahavishnu.cli.arguments import bad
-from mahavishnu.cli.flags import Json, flags_of, with_app, with_store
+from mahavishnu.cli.flags import Json, flags_of, store_is_missing, with_app, with_store
 from mahavishnu.cli.ids import may_be_tail, whole_id
 from mahavishnu.cli.printing import emit, line, pairs, prose, waiting
 from mahavishnu.cli.processes import processes, release
@@ -21,6 +21,7 @@ from mahavishnu.model.identity import IdKind
 if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.ports import Store, StoreInfo
+    from mahavishnu.settings import Settings
 
 group = Group(help="Inspect, verify, back up, restore and upgrade the store.")
 group.command()(processes)
@@ -83,8 +84,12 @@ def info(
 
     Example: mahavishnu store info --json
     """
-    lake = flags_of(ctx).settings().lake
+    settings = flags_of(ctx).settings()
+    lake = settings.lake
     retention = {"hot_days": lake.hot_days, "raw_days": lake.raw_days, "aggregate_days": lake.aggregate_days}
+    if store_is_missing(settings):
+        _say_missing(settings, retention, as_json=as_json)
+        return
     found = with_store(ctx, lambda store: store.info())
     if as_json:
         detail, rows = dict(found.detail), dict(found.rows)
@@ -93,6 +98,16 @@ def info(
     pairs([("url", found.url), ("schema", found.schema), *found.detail.items(), *retention.items()])
     line()
     pairs([(f"{name} (rows)", count) for name, count in found.rows.items()])
+
+
+def _say_missing(settings: Settings, retention: dict[str, int], *, as_json: bool) -> None:
+    from mahavishnu.storage.address import shown_url
+
+    url = shown_url(settings.store.url)
+    if as_json:
+        emit({"url": url, "schema": None, "detail": {}, "retention": retention, "rows": {}})
+    else:
+        prose(f"There is no store at {url} yet; the first command that writes something creates it.")
 
 
 @group.command()
@@ -204,7 +219,7 @@ def _whole_key(ctx: typer.Context, key: str) -> str:
     form, _, id_ = key.partition(":")
     if form not in _BY_ID or not may_be_tail(id_):
         return key
-    return f"{form}:{with_store(ctx, lambda store: whole_id(store, _BY_ID[form], id_))}"
+    return f"{form}:{with_store(ctx, lambda store: whole_id(store, _BY_ID[form], id_), make=False)}"
 
 
 def _reader(key: str) -> Callable[[typer.Context], Shape]:
@@ -217,13 +232,13 @@ def _reader(key: str) -> Callable[[typer.Context], Shape]:
         raise bad("KEY", str(error)) from None
     match meant.form:
         case Form.EXECUTION:
-            return lambda ctx: with_store(ctx, lambda store: _execution(store, meant.id))
+            return lambda ctx: with_store(ctx, lambda store: _execution(store, meant.id), make=False)
         case Form.ROUTING:
-            return lambda ctx: with_store(ctx, lambda store: _decision(store, meant.id))
+            return lambda ctx: with_store(ctx, lambda store: _decision(store, meant.id), make=False)
         case Form.ADAPTER | Form.TASK_TYPE:
-            return lambda ctx: with_app(ctx, _summed(key, meant.adapter, meant.task_type or None))
+            return lambda ctx: with_app(ctx, _summed(key, meant.adapter, meant.task_type or None), make=False)
         case Form.COST | Form.AB_TEST | Form.COST_DAILY | Form.COST_WEEKLY | Form.COST_MONTHLY:
-            return lambda ctx: with_app(ctx, lambda app: _record(app, key))
+            return lambda ctx: with_app(ctx, lambda app: _record(app, key), make=False)
 
 
 async def _record(app: App, key: str) -> Shape:

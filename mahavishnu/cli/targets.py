@@ -142,7 +142,7 @@ def list_all(
         return shapes + [_unreadable_shape(row) for row in app.orchestrator.unreadable() if row.kind == "target"]
 
     with waiting("Asking the targets how they are …"):
-        shapes = with_app(ctx, look)
+        shapes = with_app(ctx, look, make=False)
     if as_json:
         emit(shapes)
         return
@@ -181,7 +181,7 @@ def show(
         return {**standing_shape(standing_of(app, name)), "stats": stats}
 
     with waiting("Asking the target how it is …"):
-        shape = with_app(ctx, look)
+        shape = with_app(ctx, look, make=False)
     if as_json:
         emit(shape)
         return

@@ -172,6 +172,7 @@ def outcome(
             quality=quality,
             note=remark,
         ),
+        make=False,
     )
     if as_json:
         emit(outcome_shape(recorded))

@@ -141,7 +141,7 @@ def status(
 
     Example: mahavishnu workflow status 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
-    report = with_app(ctx, lambda app: app.workflows.report(run_id))
+    report = with_app(ctx, lambda app: app.workflows.report(run_id), make=False)
     if as_json:
         emit(workflow_view.report_shape(report))
     else:
@@ -159,7 +159,9 @@ def list_(
 
     Example: mahavishnu workflow list --last 5
     """
-    shapes = [workflow_view.run_shape(each) for each in with_store(ctx, lambda store: store.workflows(last))]
+    shapes = [
+        workflow_view.run_shape(each) for each in with_store(ctx, lambda store: store.workflows(last), make=False)
+    ]
     if as_json:
         emit(shapes)
         return
@@ -178,7 +180,7 @@ def cancel(
 
     Example: mahavishnu workflow cancel 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
-    asked = with_app(ctx, lambda app: app.workflows.cancel(run_id))
+    asked = with_app(ctx, lambda app: app.workflows.cancel(run_id), make=False)
     if as_json:
         emit({"run_id": run_id, "asked_to_stop": asked})
     elif asked:
@@ -208,7 +210,7 @@ def _read(file: Path) -> Workflow:
 def _found(ctx: typer.Context, run_id: str) -> WorkflowRun:
     from mahavishnu.engine.workflow_reports import unknown_run
 
-    found = with_store(ctx, lambda store: store.workflow(run_id))
+    found = with_store(ctx, lambda store: store.workflow(run_id), make=False)
     if found is None:
         raise unknown_run(run_id)
     return found

@@ -36,7 +36,7 @@ def imported(folder: Path, *arguments: str) -> set[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with a store in it, of this version."""
     made = tmp_path_factory.mktemp("with_store")
-    imported(made, "targets", "list")
+    imported(made, "store", "upgrade")
     return made
 
 
