@@ -15,9 +15,10 @@ from mahavishnu.cli.ids import RunId
 from mahavishnu.cli.printing import emit, note, prose
 from mahavishnu.cli.shared import Group
 from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
+from mahavishnu.cli.workflow_view import Kept
 from mahavishnu.errors import SettingsError
 from mahavishnu.model.workflow import Workflow
-from mahavishnu.model.workflow_run import HERE, WorkflowReport, WorkflowRun
+from mahavishnu.model.workflow_run import HERE, StepStatus, WorkflowReport, WorkflowRun
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
@@ -86,13 +87,14 @@ def run(
             workflow, inputs, run_id=name, concurrency=concurrency, progress=progress
         )
 
-    async def carry_out(app: App) -> WorkflowReport:
-        with workflow_view.following(workflow, name) as progress:
+    async def carry_out(app: App) -> tuple[WorkflowReport, Kept]:
+        kept = {} if run_id is None else await _succeeded_before(app, name)
+        with workflow_view.following(workflow, name, kept) as progress:
             if place.is_here:
-                return await here(app, progress)
-            return await hand_over_and_follow(app, flags_of(ctx), place, workflow, inputs, name, progress)
+                return await here(app, progress), kept
+            return await hand_over_and_follow(app, flags_of(ctx), place, workflow, inputs, name, progress), kept
 
-    _end(with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
+    _end(*with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
 
 
 @group.command()
@@ -111,23 +113,25 @@ def resume(
 ) -> None:
     """Continue a workflow that failed, was stopped, or lost its process.
 
-    Steps that succeeded are not run again. The workflow and its inputs are read
+    Steps that succeeded are kept and not run again. The workflow and its inputs are read
     from the store. Exit codes are those of run.
 
     Example: mahavishnu workflow resume 01KB2Q7YV0S3J4N5P6R7T8V9WX
     """
     before = _found(ctx, run_id)
     place = place_of(on or before.place, folder)
-    workflow = _kept(before)
+    workflow = _stored(before)
 
-    async def carry_out(app: App) -> WorkflowReport:
-        with workflow_view.following(workflow, run_id) as progress:
+    async def carry_out(app: App) -> tuple[WorkflowReport, Kept]:
+        kept = await _succeeded_before(app, run_id)
+        with workflow_view.following(workflow, run_id, kept) as progress:
             if place.is_here:
-                return await app.workflows.resume(run_id, concurrency=concurrency, progress=progress)
+                return await app.workflows.resume(run_id, concurrency=concurrency, progress=progress), kept
             await app.workflows.put_to_rest(run_id)
-            return await hand_over_and_follow(app, flags_of(ctx), place, workflow, before.inputs, run_id, progress)
+            handed = hand_over_and_follow(app, flags_of(ctx), place, workflow, before.inputs, run_id, progress)
+            return await handed, kept
 
-    _end(with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
+    _end(*with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
 
 
 @group.command()
@@ -216,7 +220,15 @@ def _found(ctx: typer.Context, run_id: str) -> WorkflowRun:
     return found
 
 
-def _kept(run: WorkflowRun) -> Workflow:
+async def _succeeded_before(app: App, run_id: str) -> Kept:
+    """The steps of a run that need not run again; none where no run has this id yet."""
+    if await app.store.workflow(run_id) is None:
+        return {}
+    report = await app.workflows.report(run_id)
+    return {step.step: step for step in report.steps if step.status is StepStatus.SUCCEEDED}
+
+
+def _stored(run: WorkflowRun) -> Workflow:
     from mahavishnu.engine.definitions import workflow_of
 
     return workflow_of(run.definition, f'run "{run.id}"')
@@ -228,11 +240,11 @@ def _new_id() -> str:
     return SystemClock().new_id()
 
 
-def _end(report: WorkflowReport, workflow: Workflow, *, as_json: bool) -> None:
+def _end(report: WorkflowReport, kept: Kept, workflow: Workflow, *, as_json: bool) -> None:
     if as_json:
         emit(workflow_view.report_shape(report))
     else:
-        workflow_view.show(report, workflow_view.leaves(workflow))
+        workflow_view.show(report, workflow_view.leaves(workflow), kept)
     if not report.succeeded:
         note(f"To run what is left: mahavishnu workflow resume {report.run_id}")
         raise typer.Exit(FAILED)

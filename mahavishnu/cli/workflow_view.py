@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mahavishnu.cli.columns import STEPS
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from mahavishnu.engine.course import Progress
+
+_NONE: Mapping[str, StepReport] = MappingProxyType({})
 
 _MARKS: Mapping[StepStatus, tuple[str, str]] = {
     StepStatus.WAITING: ("·", "dim"),
@@ -70,9 +73,16 @@ def _step_shape(report: StepReport) -> Shape:
     }
 
 
-def show(report: WorkflowReport, last: Sequence[str] = (), *, wide: bool = False) -> None:
+Kept = Mapping[str, StepReport]
+"""The steps that had succeeded before this start of a run, which does not run them again."""
+
+KEPT = "kept"
+
+
+def show(report: WorkflowReport, last: Sequence[str] = (), kept: Kept = _NONE, *, wide: bool = False) -> None:
     """A table of the steps, and the values of those that nothing else needs."""
-    STEPS.show_shapes([_step_shape(each) for each in report.steps], wide=wide)
+    told = {name: {"status": KEPT} for name in kept}
+    STEPS.show_shapes([{**_step_shape(step), **told.get(step.step, {})} for step in report.steps], wide=wide)
     line()
     why = f": {on_one_line(report.reason)}" if report.reason else ""
     prose(f"Run {report.run_id} of {report.workflow} {_ended(report)}{why}, ${usd(report.cost_micros):g}.")
@@ -90,40 +100,47 @@ def leaves(workflow: Workflow) -> list[str]:
 
 
 @contextmanager
-def following(workflow: Workflow, run_id: str) -> Iterator[Progress]:
-    """Shows every change as it comes: in a tree that stays where it is, or in a line for each."""
+def following(workflow: Workflow, run_id: str, kept: Kept) -> Iterator[Progress]:
+    """Shows every change as it comes: in a tree that stays where it is, or in a line for each.
+
+    A step that is kept is answered from the store, and is not shown as if it ran.
+    """
     if not sys.stderr.isatty():
-        yield _Teller(workflow, run_id)
+        yield _Teller(workflow, run_id, kept)
         return
     from rich.console import Console
     from rich.live import Live
 
-    seen = {step.name: StepReport(step=step.name) for step in workflow.steps}
+    seen = {step.name: StepReport(step=step.name) for step in workflow.steps} | dict(kept)
     # Stopped in the middle, it stays to be seen: it says how far the run had come, and by which name to resume it.
-    with Live(_tree(workflow, run_id, seen), console=Console(stderr=True)) as live:
+    with Live(_tree(workflow, run_id, seen, kept), console=Console(stderr=True)) as live:
 
         def follow(report: StepReport) -> None:
-            seen[report.step] = report
-            live.update(_tree(workflow, run_id, seen))
+            if report.step not in kept:
+                seen[report.step] = report
+                live.update(_tree(workflow, run_id, seen, kept))
 
         yield follow
         live.transient = True
 
 
 class _Teller:
-    """A line for each change; first of all, by which name the run can be found again."""
+    """A line for each change; first of all, by which name the run can be found again, and what is kept of it."""
 
-    def __init__(self, workflow: Workflow, run_id: str) -> None:
-        self._first: str | None = f"Run {run_id} of {workflow.name}."
+    def __init__(self, workflow: Workflow, run_id: str, kept: Kept) -> None:
+        steps = (kept[step.name] for step in workflow.steps if step.name in kept)
+        self._first = [f"Run {run_id} of {workflow.name}.", *(f"{each.step} {KEPT}: {_words(each)}" for each in steps)]
+        self._kept = kept
 
     def __call__(self, report: StepReport) -> None:
-        if self._first is not None:
-            note(self._first)
-            self._first = None
-        note(f"{report.step} {_words(report)}")
+        for each in self._first:
+            note(each)
+        self._first = []
+        if report.step not in self._kept:
+            note(f"{report.step} {_words(report)}")
 
 
-def _tree(workflow: Workflow, run_id: str, seen: Mapping[str, StepReport]) -> Tree:
+def _tree(workflow: Workflow, run_id: str, seen: Mapping[str, StepReport], kept: Kept) -> Tree:
     """Every step once, below the last of those that it needs; what else it needs is said beside it."""
     from rich.text import Text
     from rich.tree import Tree
@@ -135,7 +152,8 @@ def _tree(workflow: Workflow, run_id: str, seen: Mapping[str, StepReport]) -> Tr
         step = next(each for each in waiting if all(need in drawn for need in each.needs))
         waiting.remove(step)
         mark, style = _MARKS[seen[step.name].status]
-        label = Text.assemble((f"{mark} ", style), step.name, (f"  {_words(seen[step.name])}{_beside(step)}", "dim"))
+        words = f"{KEPT}: {_words(seen[step.name])}" if step.name in kept else _words(seen[step.name])
+        label = Text.assemble((f"{mark} ", style), step.name, (f"  {words}{_beside(step)}", "dim"))
         drawn[step.name] = (drawn[step.needs[-1]] if step.needs else root).add(label)
     return root
 

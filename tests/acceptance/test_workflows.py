@@ -188,6 +188,21 @@ def test_a_failed_step_stops_only_what_needs_it_and_a_resumed_run_does_the_rest(
     ]
 
 
+def test_a_resumed_run_shows_finished_steps_as_kept_and_not_as_run_again(cli: Any, folder: Path):
+    cli("workflow", "run", "branches.toml", "--run-id", "r1")
+    (folder / "well").touch()
+    resumed = cli("workflow", "resume", "r1")
+    assert resumed.code == 0, resumed.err
+    first, *told = resumed.err.splitlines()
+    assert first == "Run r1 of branches."
+    assert [line.partition(" on ")[0] for line in told[:2]] == ["good kept: succeeded", "better kept: succeeded"]
+    assert Counter(line.split()[0] for line in told) == Counter({"good": 1, "better": 1, "bad": 2, "worse": 2})
+    rows = dict(line.split()[:2] for line in resumed.out.splitlines()[2:6])
+    assert rows == {"good": "kept", "bad": "succeeded", "worse": "succeeded", "better": "kept"}
+    again = cli("workflow", "run", "branches.toml", "--run-id", "r1")
+    assert [line.split()[1] for line in again.err.splitlines()[1:]] == ["kept:"] * 4
+
+
 def test_the_deadline_of_the_whole_ends_it(cli: Any, folder: Path):
     (folder / "triangle.toml").write_text(TRIANGLE.replace('"triangle"', '"triangle"\ndeadline_ms = 1500'))
     (folder / "begun").touch()
