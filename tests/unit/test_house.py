@@ -51,5 +51,13 @@ def test_every_row_of_the_conformance_table_is_proven_open_or_narrative():
     assert odd == []
 
 
+def test_every_place_that_the_conformance_table_names_exists():
+    rows = [line for line in CONFORMANCE.read_text().splitlines() if re.match(r"\| (\d{3}|conflict)-", line)]
+    places = [place for row in rows for place in re.findall(r"`([^`]+)`", re.split(r"(?<!\\)\|", row)[3])]
+    assert len(places) > 100
+    folders = (ROOT, ROOT / "mahavishnu")
+    assert [place for place in places if not any((folder / place).exists() for folder in folders)] == []
+
+
 def test_the_lock_names_no_registry():
     assert "://" not in (ROOT / "requirements.lock").read_text()
