@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ from mahavishnu.model.experiment import Assignment
 from mahavishnu.policies.recommendation import Recommendation, recommend
 from mahavishnu.ports import Clock, Policy
 from mahavishnu.stats.scoring import Scoring
+
+log = logging.getLogger("mahavishnu.decisions")
+
+
+def log_decision(decision: Decision) -> None:
+    """One line at INFO: the choice, the figures that it rests on, and the id of the decision. The task is not in it."""
+    # The reason is worked out when it is first read, which nothing waits for where the line is not wanted.
+    if log.isEnabledFor(logging.INFO):
+        log.info("%s (decision %s)", decision.reason, decision.id)
 
 
 @dataclass(frozen=True, slots=True)

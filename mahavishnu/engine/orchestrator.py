@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mahavishnu.engine import asked
 from mahavishnu.engine.admission import Gates
 from mahavishnu.engine.assignment import Assigner
-from mahavishnu.engine.choice import Chooser
+from mahavishnu.engine.choice import Chooser, log_decision
 from mahavishnu.engine.collector import Collector
 from mahavishnu.engine.elsewhere import Elsewhere, Whereabouts
 from mahavishnu.engine.evidence import EvidenceBook, Stat
@@ -128,6 +128,7 @@ class UnifiedOrchestrator:
         """Decide without running; the decision is recorded. Raises NothingEligible, and InputError for a bad task."""
         policy, seed = await self._prepare(task, policy, seed)
         decision = self._chooser.choose(task, self._clock.new_id(), policy, seed).decision
+        log_decision(decision)
         await self._collector.decided(decision)
         if decision.selected is None:
             raise nothing_eligible(decision)

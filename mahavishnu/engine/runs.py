@@ -22,7 +22,7 @@ from mahavishnu.engine.attempts import (
     rest_of,
 )
 from mahavishnu.engine.breaker import Permit, Verdict
-from mahavishnu.engine.choice import Choice, Chooser
+from mahavishnu.engine.choice import Choice, Chooser, log_decision
 from mahavishnu.engine.collector import Collector
 from mahavishnu.engine.failures import exhausted, failure, final, nothing_eligible, waits
 from mahavishnu.engine.purse import Price, Purse, breaks_max_cost, no_room
@@ -87,6 +87,7 @@ class Runner:
         """The report on a run; raises only for what is no answer to the task: the store, a cancellation."""
         try:
             choice, permit = await self._choose(run, seed)
+            log_decision(choice.decision)
             if permit is None:
                 return await self._nothing_eligible(run, choice.decision)
             return await self._work_through(run, choice, permit)

@@ -10,6 +10,7 @@ from mahavishnu.redaction.redactor import redacted
 LOGGERS = (
     "mahavishnu",
     "mahavishnu.alerts",
+    "mahavishnu.decisions",
     "mahavishnu.engine",
     "mahavishnu.experiments",
     "mahavishnu.storage",
