@@ -50,7 +50,7 @@ class Statistical(Scoring):
 
     @property
     def version(self) -> str:
-        return version_of(self, code=4)
+        return version_of(self, code=5)
 
     def rank(
         self, task: Task, candidates: Sequence[Candidate], snapshot: Snapshot, now_us: int, rng: Random
@@ -96,6 +96,7 @@ class Statistical(Scoring):
             seen=seen,
             trusted=trusted,
             failing=trusted and seen.wilson_hi < self.failing_below,
+            rate_lo=rate,
             floor=self.success_weight * rate + self.besides(seen),
         )
 
@@ -153,6 +154,7 @@ class _Scored(NamedTuple):
     seen: Estimate
     trusted: bool
     failing: bool
+    rate_lo: float
     floor: float
 
 
@@ -160,5 +162,6 @@ def _default_place(each: _Scored) -> tuple[int, str]:
     return each.candidate.target.place, each.name
 
 
-def _best_first(each: _Scored) -> tuple[float, int, str]:
-    return -each.floor, each.candidate.target.place, each.name
+def _best_first(each: _Scored) -> tuple[float, float, int, str]:
+    """By score; equals by the Wilson lower bound, which the score need not weigh, then by default place and name."""
+    return -each.floor, -each.rate_lo, each.candidate.target.place, each.name

@@ -18,6 +18,7 @@ from mahavishnu.model import NO_EVIDENCE, Candidate, Snapshot, Target, Task
 from mahavishnu.model.alert import AlertKind, Severity
 from mahavishnu.model.experiment import Change, Experiment
 from mahavishnu.model.objective import Objective, objective_of
+from mahavishnu.policies.adaptive import Adaptive
 from mahavishnu.policies.statistical import Statistical
 from mahavishnu.settings import AlertSettings, AttemptSettings, LakeSettings
 from mahavishnu.stats.intervals import wilson
@@ -110,6 +111,21 @@ def test_of_two_that_score_the_same_the_default_place_and_then_the_name_decides_
     for pool in (later, later[::-1]):
         ranking = policy.rank(task, pool, Snapshot(), 0, Random(0))
         assert [link.candidate.target.name for link in ranking.chain] == ["b", "c", "a"]
+
+
+def test_of_two_that_score_the_same_the_one_that_is_surer_to_succeed_goes_before_the_default_place():
+    policy, by_speed = Statistical(exploration=0.0), Task(type="etl", text="x", objective=Objective(latency=1))
+    surer, other = candidate("z", seen(950), place=1), candidate("a", seen(900))
+    for pool in ([surer, other], [other, surer]):
+        ranking = policy.rank(by_speed, pool, Snapshot(), 0, Random(0))
+        assert [link.candidate.target.name for link in ranking.chain] == ["z", "a"]
+    assert ranking.chain[0].components["score_lo"] == ranking.chain[1].components["score_lo"]
+
+
+def test_where_it_is_wanted_the_draw_is_spread_fairly_over_those_that_are_as_good():
+    equals = [candidate(name, seen(900, p50_ms=HALF_WAY_MS)) for name in "abc"]
+    ranking = Adaptive().rank(Task(type="etl", text="x"), equals, Snapshot(), 0, Random(0))
+    assert [link.probability for link in ranking.chain] == pytest.approx([1 / 3] * 3, abs=0.02)
 
 
 # -- times -------------------------------------------------------------------------------------------------------------
