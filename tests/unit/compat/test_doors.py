@@ -8,10 +8,12 @@ from mahavishnu.app import open_app
 from mahavishnu.compat.adapters import OrchestratorAdapter
 from mahavishnu.compat.cost_optimizer import CostOptimizer
 from mahavishnu.compat.task_router import StatisticalRouter, TaskRouter
+from mahavishnu.compat.unified_orchestrator import UnifiedOrchestrator
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import InvalidTask, Misconfigured, NothingEligible, UnknownName
 from mahavishnu.model import Snapshot, Status, Target
 from mahavishnu.model.execution import Execution
+from mahavishnu.model.workflow import Step, Workflow
 from mahavishnu.plugins import load_adapter
 from mahavishnu.ports import ExecutionQuery
 from mahavishnu.settings import load_settings
@@ -165,6 +167,35 @@ async def test_a_strategy_that_is_set_by_hand_decides_what_is_optimal(app):
 async def test_what_is_no_task_is_refused_in_a_sentence(app, given, words):
     with pytest.raises(InvalidTask, match=words):
         await CostOptimizer(app).get_optimal_adapter(given, {})
+
+
+# -- UnifiedOrchestrator -----------------------------------------------------------------------------------------------
+
+
+async def test_what_execute_workflow_runs_is_collected_without_another_call(app):
+    orchestrator = UnifiedOrchestrator(app)
+    workflow = Workflow(
+        name="nightly",
+        steps=(Step(name="load", type="etl", text="load"), Step(name="check", type="etl", text="x", needs={"load"})),
+    )
+    report = await orchestrator.execute_workflow(workflow)
+    assert (report.status, [step.status for step in report.steps]) == (Status.SUCCEEDED, [Status.SUCCEEDED] * 2)
+    one = await orchestrator.execute_workflow({"task_type": "etl", "description": "x"})
+    assert one.value == "X"
+
+    recorded = [row for row in await app.store.executions(ExecutionQuery(last=None)) if row.process_id != "p"]
+    decisions = {row.decision_id: await app.store.decision(row.decision_id) for row in recorded}
+    assert len(decisions) == 3
+    assert {row.task_type for row in recorded} == {"etl"}
+    assert all(row.status.ended and row.latency_us is not None for row in recorded)
+    succeeded = [row.target for row in recorded if row.status is Status.SUCCEEDED]
+    assert len(succeeded) == 3
+    assert {decision.selected for decision in decisions.values()} <= {"first", "second", "third"}
+
+
+async def test_a_task_takes_no_inputs(app):
+    with pytest.raises(InvalidTask, match="are for a Workflow"):
+        await UnifiedOrchestrator(app).execute_workflow("etl", {"day": 1})
 
 
 # -- OrchestratorAdapter -----------------------------------------------------------------------------------------------
