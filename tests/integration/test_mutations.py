@@ -17,6 +17,8 @@ SETTINGS, SCORING = "mahavishnu/settings/tables.py", "mahavishnu/stats/scoring.p
 FIGURES = "tests/unit/compat/test_seeds_figures.py::"
 ENGINES = "tests/unit/adapters/test_seeds_figures.py::"
 DOORS = "tests/unit/compat/test_doors.py::"
+OVERHEAD = "tests/unit/engine/test_overhead.py::test_routing_takes_less_than_50_ms_and_a_recorded_execution_less_than_5"
+DECISION_LOG = "tests/unit/engine/test_decision_log.py::"
 STATISTICAL = "tests/unit/policies/test_statistical.py::"
 
 CONSTANTS = (
@@ -59,6 +61,19 @@ BEHAVIOUR = (
            "tests/unit/adapters/test_llamaindex.py::test_its_capabilities_are_those_of_the_seed"),
     Mutant("003-09", "mahavishnu/compat/orchestrator_adapter.py", "self._open = False", "pass",
            DOORS + "test_every_adapter_has_the_seeds_interface_and_what_it_executes_is_recorded"),
+    Mutant("000-wrong-15", "mahavishnu/policies/statistical.py", "-each.rate_lo, ", "",
+           FIGURES + "test_of_two_that_score_the_same_the_one_that_is_surer_to_succeed_goes_before_the_default_place"),
+    Mutant("003-23", "mahavishnu/engine/collector.py", "(execution,) if decision is None else (decision, execution)",
+           "(execution,)", DOORS + "test_what_execute_workflow_runs_is_collected_without_another_call"),
+    Mutant("003-24", "mahavishnu/engine/collector.py", "if reservation is None and token is None:",
+           "if sum(range(1_000_000)) and reservation is None and token is None:",
+           OVERHEAD),
+    Mutant("003-64", "mahavishnu/engine/choice.py", "began = time.perf_counter_ns()",
+           "began = sum(range(6_000_000))", OVERHEAD),
+    Mutant("003-47", "mahavishnu/engine/choice.py", '"%s (decision %s)", decision.reason', '"%s (decision %s)", ""',
+           DECISION_LOG + "test_each_decision_is_one_line_of_the_log_with_success_rate_cost_and_latency"),
+    Mutant("003-47", "mahavishnu/policies/words.py", "parts.append(money(seen.mean_cost_micros))", "pass",
+           DECISION_LOG + "test_each_decision_is_one_line_of_the_log_with_success_rate_cost_and_latency"),
     Mutant("003-29", "mahavishnu/compat/task_router.py", "CACHE_S = 3600.0", "CACHE_S = 1800.0",
            DOORS + "test_an_order_is_kept_for_an_hour_and_a_target_that_came_since_has_its_turn_after_that"),
     Mutant("003-31", "mahavishnu/compat/task_router.py", ', policy="published"', "",
