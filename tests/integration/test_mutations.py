@@ -18,6 +18,7 @@ FIGURES = "tests/unit/compat/test_seeds_figures.py::"
 ENGINES = "tests/unit/adapters/test_seeds_figures.py::"
 DOORS = "tests/unit/compat/test_doors.py::"
 OVERHEAD = "tests/unit/engine/test_overhead.py::test_routing_takes_less_than_50_ms_and_a_recorded_execution_less_than_5"
+PARAMETERS = "tests/unit/storage/test_parameters.py::test_no_statement_has_a_value_in_its_text_and_lists_are_bound_too"
 DECISION_LOG = "tests/unit/engine/test_decision_log.py::"
 STATISTICAL = "tests/unit/policies/test_statistical.py::"
 
@@ -61,6 +62,12 @@ BEHAVIOUR = (
            "tests/unit/adapters/test_llamaindex.py::test_its_capabilities_are_those_of_the_seed"),
     Mutant("003-09", "mahavishnu/compat/orchestrator_adapter.py", "self._open = False", "pass",
            DOORS + "test_every_adapter_has_the_seeds_interface_and_what_it_executes_is_recorded"),
+    Mutant("000-38", "mahavishnu/storage/reads.py", "select_from(joined).where(decisions.c.id == escaped(decision_id))",
+           """select_from(joined).where(__import__("sqlalchemy").text(f"decisions.id = '{decision_id}'"))""",
+           PARAMETERS),
+    Mutant("000-38", "mahavishnu/storage/ledger.py", "balances.c.budget.in_(wanted)",
+           """balances.c.budget.in_([__import__("sqlalchemy").literal_column(f"'{name}'") for name in wanted])""",
+           PARAMETERS),
     Mutant("000-wrong-15", "mahavishnu/policies/statistical.py", "-each.rate_lo, ", "",
            FIGURES + "test_of_two_that_score_the_same_the_one_that_is_surer_to_succeed_goes_before_the_default_place"),
     Mutant("003-23", "mahavishnu/engine/collector.py", "(execution,) if decision is None else (decision, execution)",
