@@ -19,6 +19,8 @@ ENGINES = "tests/unit/adapters/test_seeds_figures.py::"
 DOORS = "tests/unit/compat/test_doors.py::"
 OVERHEAD = "tests/unit/engine/test_overhead.py::test_routing_takes_less_than_50_ms_and_a_recorded_execution_less_than_5"
 PARAMETERS = "tests/unit/storage/test_parameters.py::test_no_statement_has_a_value_in_its_text_and_lists_are_bound_too"
+SET_BUDGET = "tests/acceptance/test_set_budget.py::"
+NARROWED = "test_what_narrows_a_budget_down_is_refused_without_room_and_nothing_else_is"
 DECISION_LOG = "tests/unit/engine/test_decision_log.py::"
 STATISTICAL = "tests/unit/policies/test_statistical.py::"
 
@@ -68,8 +70,14 @@ BEHAVIOUR = (
     Mutant("000-38", "mahavishnu/storage/ledger.py", "balances.c.budget.in_(wanted)",
            """balances.c.budget.in_([__import__("sqlalchemy").literal_column(f"'{name}'") for name in wanted])""",
            PARAMETERS),
+    Mutant("003-51", "mahavishnu/model/budget.py", 'WEEK = "week"', 'WEEK = "weeks"',
+           SET_BUDGET + "test_a_budget_starts_again_after_its_period"),
     Mutant("000-wrong-15", "mahavishnu/policies/statistical.py", "-each.rate_lo, ", "",
            FIGURES + "test_of_two_that_score_the_same_the_one_that_is_surer_to_succeed_goes_before_the_default_place"),
+    *(Mutant("003-51", "mahavishnu/cli/budgets.py", f'"{field}": {option},', f'"{field}": None,', SET_BUDGET + test)
+      for field, option, test in (("period", "period", "test_a_budget_starts_again_after_its_period"),
+                                  *((scope, scope, NARROWED) for scope in ("task_type", "target", "adapter")),
+                                  ("tags", "tag or None", NARROWED))),
     Mutant("003-23", "mahavishnu/engine/collector.py", "(execution,) if decision is None else (decision, execution)",
            "(execution,)", DOORS + "test_what_execute_workflow_runs_is_collected_without_another_call"),
     Mutant("003-24", "mahavishnu/engine/collector.py", "if reservation is None and token is None:",

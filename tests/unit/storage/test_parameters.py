@@ -69,6 +69,7 @@ async def test_no_statement_has_a_value_in_its_text_and_lists_are_bound_too(tmp_
 
         for query in ({"target": f"{MARK}-good"}, {"task_type": f"{MARK}-type"}, {"decision_id": report.decision.id}):
             assert await app.store.executions(ExecutionQuery(last=None, **query))
+        assert [balance.budget for balance in await app.store.balances(0)] == [limit]
         kept = await app.store.decision(report.decision.id)
         (outcome,) = await app.store.outcomes(report.decision.id)
         assert (kept.task.text, kept.task.tags, outcome.note) == (HOSTILE, {MARK: HOSTILE}, HOSTILE)
