@@ -98,6 +98,10 @@ BEHAVIOUR = (
            DOORS + "test_the_optimal_adapter_keeps_the_constraints_and_its_reasoning_has_the_figures"),
     Mutant("003-44", "mahavishnu/jobs/strategies.py", "strategies[task_type] = objective", "pass",
            DOORS + "test_a_strategy_that_is_set_by_hand_decides_what_is_optimal"),
+    Mutant("conflict-10-keys", "mahavishnu/compat/keys.py", "found = await _found(app, meant)",
+           "found = globals().setdefault(key, await _found(app, meant))",
+           "tests/unit/compat/test_keys.py::"
+           "test_a_key_keeps_nothing_of_its_own_and_says_what_the_store_says_at_that_moment"),
     Mutant("conflict-16", "mahavishnu/compat/task_router.py", "kept.version != newest or ", "",
            DOORS + "test_an_order_that_is_published_ends_the_kept_one_at_once"),
 )  # fmt: skip

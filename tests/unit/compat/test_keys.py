@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -63,6 +64,23 @@ async def test_every_key_has_its_record_wherever_that_is_kept(app):
     assert "moved into the lake" in [each.what for each in done]
     again = [await keys.get(app, key) for key in (wanted[0], wanted[1], wanted[4])]
     assert again == [before[0], before[1], before[4]]
+
+
+async def test_a_key_keeps_nothing_of_its_own_and_says_what_the_store_says_at_that_moment(app):
+    one = RUNS[0]
+    wanted = (f"cost:{DATE}:local", f"routing:{one.decision_id}", "adapter:local:stats")
+    cost, decision, stats = [await keys.get(app, key) for key in wanted]
+    spender = Spender(adapter="local", target=one.target, task_type=one.task_type)
+    more = Charge(execution_id=app.clock.new_id(), at_us=one.started_at_us, micros=5_000_000, spender=spender)
+    late = replace(one, id=more.execution_id)
+    await app.store.charge(more, (late,))
+    await app.orchestrator._book.refresh()
+    again = [await keys.get(app, key) for key in wanted]
+    assert again[0].total_cost_usd == cost.total_cost_usd + 5
+    assert again[1] == decision
+    assert again[2].total_executions == pytest.approx(stats.total_executions + 1)
+    with pytest.raises(UnknownName):
+        await keys.get(app, f"exec:{app.clock.new_id()}")
 
 
 @pytest.mark.parametrize(
