@@ -263,7 +263,7 @@ async def test_a_daily_sum_that_cannot_be_read_is_named_and_counting_the_days_ag
         place.by_hand("UPDATE dailies SET body = '{no'")
         await orchestrator.execute(task())
         for asking in (store.dailies, store.fold):
-            with pytest.raises(RecordUnreadable, match="daily sum of t on a, day .* routing recalculate --full"):
+            with pytest.raises(RecordUnreadable, match=r"daily sum of t on a, day .* routing recalculate --full"):
                 await asking()
         await scores.recalculate(store, clock, Settings(), full=True)
         _cursor, after = await store.dailies()
