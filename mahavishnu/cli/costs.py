@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mahavishnu.cli import amounts
+from mahavishnu.cli import amounts, answer
 from mahavishnu.cli.amounts import DAY_S, usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Json, flags_of, with_store
@@ -77,7 +76,7 @@ def costs(
     columns = (*dimensions, "executions", "cost_usd")
     rows = [list(_shape(each, dimensions).values()) for each in found]
     if as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer = csv.writer(answer.stream(), lineterminator="\n")
         writer.writerows([columns, *rows])
         return
     table(columns, rows, empty="Nothing was spent in that time.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mahavishnu.cli import answer
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import CHECKED_TARGETS, FOUND_TARGETS
 from mahavishnu.cli.completion import target_names
@@ -195,7 +196,7 @@ def _add(ctx: typer.Context, new: Sequence[Target], names: Sequence[str]) -> Non
 def _offer(ctx: typer.Context, new: Sequence[Target], names: Sequence[str]) -> None:
     """Nothing is held open while somebody thinks about it."""
     count = f"{len(new)} target{'s' if len(new) > 1 else ''}"
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and answer.stream().isatty()):
         note(f"To add them: mahavishnu targets discover --add ({count}).")
     elif typer.confirm(f"Add {count}?"):
         _add(ctx, new, names)

@@ -18,7 +18,7 @@ from mahavishnu.cli import trial_settings
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Json
 from mahavishnu.cli.foreground import asked_to_stop, patient, stay
-from mahavishnu.cli.printing import emit, line, note, prose
+from mahavishnu.cli.printing import emit, flush, line, note, prose
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group
 from mahavishnu.cli.trials import Trial, bring_up, free_port, stop_all
@@ -207,7 +207,7 @@ def _show(trials: Sequence[Trial], written: Path) -> None:
         line(f"  {command} execute {shlex.quote(example)} --task-type {task_type}")
     line()
     prose("Ctrl-C stops them all.")
-    sys.stdout.flush()
+    flush()
 
 
 def _examples(trials: Sequence[Trial]) -> dict[str, str]:
@@ -235,7 +235,7 @@ def _shape(trial: Trial, took_s: float) -> Shape:
 def _emit(shape: Shape) -> None:
     """At once: whoever waits for it does so on the other end of a pipe."""
     emit(shape)
-    sys.stdout.flush()
+    flush()
 
 
 def _names(trials: Sequence[Trial]) -> str:

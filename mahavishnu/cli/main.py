@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mahavishnu.cli import exits
+from mahavishnu.cli import answer, exits
 from mahavishnu.cli.commands import COMMANDS
 from mahavishnu.cli.flags import Flags
 from mahavishnu.cli.lazy import LazyGroup
@@ -54,7 +54,11 @@ def main() -> None:
     """The console script."""
     # Imports make many objects that stay: looking for garbage as often as usual takes a tenth of a command's time.
     gc.set_threshold(50_000, 20, 100)
-    sys.exit(run(sys.argv[1:]))
+    answer.claim()
+    code = run(sys.argv[1:])
+    # What still prints while the process ends is no part of the answer.
+    answer.keep()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -63,8 +67,20 @@ def run(arguments: Sequence[str]) -> int:
     debug = os.environ.get("MAHAVISHNU_DEBUG", "").lower() in ("1", "true", "yes", "on")
     flags = Flags(debug=debug, as_json="--json" in options)
     try:
-        _invoke(list(arguments), flags)
-        sys.stdout.flush()
+        code = _carry_out(list(arguments), flags)
+        answer.stream().flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answer.stream().fileno())
+        return exits.PIPE_CLOSED
+    finally:
+        answer.give_back()
+    return code
+
+
+def _carry_out(arguments: list[str], flags: Flags) -> int:
+    try:
+        _invoke(arguments, flags)
     except typer.Exit as asked:
         return asked.exit_code
     except exits.UsageError as error:
@@ -77,9 +93,7 @@ def run(arguments: Sequence[str]) -> int:
         exits.say(error, "Stopped.", flags)
         return exits.STOPPED
     except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain once more when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.PIPE_CLOSED
+        raise
     except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is told in one sentence, too
         exits.say(error, exits.bug(error), flags)
         return exits.BUG

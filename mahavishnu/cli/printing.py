@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
+
+from mahavishnu.cli import answer
 
 _COMMAND = re.compile(r'(?:(?<=: )|(?<=[("]))mahavishnu [^;,.()"]*')
 """A command that a sentence tells to run."""
@@ -41,25 +42,30 @@ def on_one_line(text: str) -> str:
 
 def emit(value: Any) -> None:
     """JSON on stdout: indented for a person who looks at it, one line for a program."""
-    indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(value, indent=indent, allow_nan=False) + "\n")
+    indent = 2 if answer.stream().isatty() else None
+    answer.stream().write(json.dumps(value, indent=indent, allow_nan=False) + "\n")
 
 
 def emit_line(value: Any) -> None:
     """One of several JSON values on stdout, each on a line of its own and there at once."""
-    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    answer.stream().write(json.dumps(value, allow_nan=False) + "\n")
+    flush()
 
 
 def piece(text: str) -> None:
     """A part of a text on stdout, there at once."""
-    _write(sys.stdout, text, end="")
-    sys.stdout.flush()
+    _write(answer.stream(), text, end="")
+    flush()
+
+
+def flush() -> None:
+    """Have what was printed so far on stdout at once, for those that wait at the other end of a pipe."""
+    answer.stream().flush()
 
 
 def line(text: str = "") -> None:
     """A line on stdout; what the terminal cannot show is escaped."""
-    _write(sys.stdout, text)
+    _write(answer.stream(), text)
 
 
 def note(text: str) -> None:
@@ -95,7 +101,10 @@ def terminal_width(stream: TextIO | None = None) -> int | None:
     given = os.environ.get("COLUMNS", "")
     if given.isdigit() and int(given) > 0:
         return int(given)
-    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
+    shown_on = stream or answer.stream()
+    if not shown_on.isatty():
+        return None
+    return os.get_terminal_size(shown_on.fileno()).columns or 80
 
 
 def _write(stream: TextIO, text: str, end: str = "\n") -> None:

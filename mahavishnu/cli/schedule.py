@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from mahavishnu.cli.columns import SCHEDULE
 from mahavishnu.cli.exits import FAILED
 from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.foreground import asked_to_stop, running, stay
-from mahavishnu.cli.printing import emit, line, moment, note, prose, table, waiting
+from mahavishnu.cli.printing import emit, flush, line, moment, note, prose, table, waiting
 from mahavishnu.cli.shapes import Shape
 from mahavishnu.cli.shared import Group
 from mahavishnu.cli.trials import PAUSE_S, TrialProcess, free_port
@@ -244,7 +243,7 @@ def _say_ready(scheduler: Scheduler, folder: Path, jobs: list[str], caught_up: l
         if caught_up:
             prose(f"Overdue, and started now: {', '.join(caught_up)}.")
         prose("When they run next: mahavishnu schedule list. Ctrl-C stops them all.")
-    sys.stdout.flush()
+    flush()
 
 
 def _warning(scheduler: Scheduler, idle: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from mahavishnu.cli import answer
 from mahavishnu.cli.flags import Config, Debug, StoreUrl
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +38,10 @@ class Command(TyperCommand):
             "short_help": _first_paragraph(text),
         }
         super().__init__(name, **{**settings, **laid_out})
+
+    def invoke(self, ctx: Any) -> Any:
+        answer.keep()
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _format_params(self, ctx, formatter)

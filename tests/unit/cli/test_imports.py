@@ -44,7 +44,7 @@ def test_the_list_of_commands_imports_no_command_and_nothing_that_a_command_stan
     modules = imported(tmp_path, "--help")
     assert modules & (HEAVY | OURS | {"asyncio", "pydantic", "sqlalchemy"}) == set()
     ours = {name for name in modules if name.startswith("mahavishnu.cli.")}
-    expected = ("commands", "exits", "flags", "lazy", "main", "printing", "shared")
+    expected = ("answer", "commands", "exits", "flags", "lazy", "main", "printing", "shared")
     assert ours == {f"mahavishnu.cli.{name}" for name in expected}
 
 
