@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 
 from mahavishnu.cli.arguments import bad
-from mahavishnu.model import Micros
+from mahavishnu.errors import did_you_mean, nearest_name
+from mahavishnu.model import Micros, Period
 from mahavishnu.model.money import dollars, to_micros, to_usd
 
 DAY_S = 86_400
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY_S}
 _LONGEST_DAYS = 3650
+
+_OFTEN = {"hourly": Period.HOUR, "daily": Period.DAY, "weekly": Period.WEEK, "monthly": Period.MONTH}
+PERIODS = {**{each.value: each for each in Period}, **_OFTEN}
+"""Every word for a period: its name, and how often it comes."""
 
 
 def usd_text(micros: int) -> str:
@@ -51,6 +56,18 @@ def seconds(given: str, argument: str) -> int:
         problem = f"must be a number with s, m, h or d, such as 24h or 30d, at most {_LONGEST_DAYS}d, not {given:.40}"
         raise bad(argument, problem)
     return length
+
+
+def period(given: str, argument: str) -> Period:
+    """The period that a word names.
+
+    >>> period("day", "--period"), period("monthly", "--period")
+    (<Period.DAY: 'day'>, <Period.MONTH: 'month'>)
+    """
+    if given not in PERIODS:
+        hint = did_you_mean(nearest_name(given, PERIODS)) or f"; give one of {', '.join(PERIODS)}"
+        raise bad(argument, f'there is no period "{given:.40}"{hint}')
+    return PERIODS[given]
 
 
 def age(length_s: int) -> str:

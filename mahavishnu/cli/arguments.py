@@ -12,6 +12,9 @@ import typer
 
 MOST_SEED = 2**63 - 1
 
+STDIN = "-"
+"""What is typed for stdin where a file or a text is asked for."""
+
 
 def bad(argument: str, problem: str) -> typer.BadParameter:
     """The usage error for an argument."""
@@ -34,21 +37,26 @@ def seed(given: int | None) -> int | None:
 
 def text(given: str) -> str:
     """The text of a task; "-" stands for what comes on stdin, which may be longer than an argument."""
-    if given == "-":
-        from mahavishnu.settings import MOST_LINES_BYTES
-
-        given_bytes = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
-        if len(given_bytes) > MOST_LINES_BYTES:
-            raise bad("TEXT", f"more than {MOST_LINES_BYTES // 1_000_000} MB came on stdin; send a reference to it")
-        try:
-            return given_bytes.decode()
-        except UnicodeDecodeError as error:
-            raise bad("TEXT", f"what came on stdin is not UTF-8 (byte {error.start}); convert it first") from None
+    if given == STDIN:
+        return stdin_text("TEXT", "send a reference to it")
     try:
         given.encode()
     except UnicodeEncodeError:
         raise bad("TEXT", "it is not UTF-8; convert it first") from None
     return given
+
+
+def stdin_text(argument: str, instead: str) -> str:
+    """All that comes on stdin; `instead` says what to do about more than is read."""
+    from mahavishnu.settings import MOST_LINES_BYTES
+
+    given = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
+    if len(given) > MOST_LINES_BYTES:
+        raise bad(argument, f"more than {MOST_LINES_BYTES // 1_000_000} MB came on stdin; {instead}")
+    try:
+        return given.decode("utf-8-sig" if argument != "TEXT" else "utf-8")
+    except UnicodeDecodeError as error:
+        raise bad(argument, f"what came on stdin is not UTF-8 (byte {error.start}); convert it first") from None
 
 
 def json_object(given: str | None, argument: str) -> Mapping[str, Any]:

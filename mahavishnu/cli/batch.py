@@ -72,7 +72,9 @@ class Tally:
 
 def run(
     ctx: typer.Context,
-    tasks: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="A file with one task in each line, as JSON.")],
+    tasks: Annotated[
+        Path, typer.Argument(metavar="TASKS.jsonl", help='A file with one task in each line, as JSON; "-" reads stdin.')
+    ],
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="How many tasks run at once, instead of limits.concurrency.")
     ] = None,
@@ -88,7 +90,8 @@ def run(
     """Run the tasks of a file.
 
     Run the same command again after a crash, or after adding lines: a task that
-    succeeded is not repeated, a task that failed is tried again.
+    succeeded is not repeated, a task that failed is tried again. Of tasks from
+    stdin, this is true of those that have an idempotency_key; all others run again.
 
     Each line is an object such as {"type": "summarise", "text": "…"}. Optional
     keys: payload, capabilities, target, exclude, deadline_ms, max_latency_ms,
@@ -97,10 +100,10 @@ def run(
 
     Example: mahavishnu run tasks.jsonl --out results.jsonl
     """
-    from mahavishnu.cli.lines import check_names, read_tasks
+    from mahavishnu.cli.lines import check_names, is_stdin, read_tasks
 
     lines = read_tasks(tasks, again=again)
-    if out is not None and out.exists() and out.samefile(tasks):
+    if out is not None and not is_stdin(tasks) and out.exists() and out.samefile(tasks):
         raise bad("--out", "is the file with the tasks; name another one")
 
     async def carry_out(app: App) -> Tally:
@@ -114,11 +117,17 @@ def run(
     else:
         _show(tally)
     if tally.failed:
-        note(f"{tally.failed} of {tally.tasks} tasks failed; run the same command to try them again.")
+        note(f"{tally.failed} of {tally.tasks} tasks failed; {_to_go_on(tasks)} to try them again.")
         raise typer.Exit(FAILED)
     if tally.queued:
         note(f"{tally.queued} of {tally.tasks} tasks wait for room in a budget (mahavishnu budgets queue).")
         raise typer.Exit(QUEUED)
+
+
+def _to_go_on(tasks: Path) -> str:
+    from mahavishnu.cli.lines import is_stdin
+
+    return "give each task an idempotency_key and run the same command" if is_stdin(tasks) else "run the same command"
 
 
 async def _run(

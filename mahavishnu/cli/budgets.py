@@ -13,12 +13,12 @@ from mahavishnu.cli import amounts, arguments, budget_view
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import budget_shape, entry_shape
 from mahavishnu.cli.columns import BUDGETS
-from mahavishnu.cli.completion import budget_names, target_names, task_types
+from mahavishnu.cli.completion import budget_names, periods, target_names, task_types
 from mahavishnu.cli.flags import Force, Json, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, note, pairs, prose
 from mahavishnu.cli.shared import Group
-from mahavishnu.errors import UnknownName
-from mahavishnu.model import Balance, Budget, LedgerEntry, OnExhausted, Period
+from mahavishnu.errors import UnknownName, did_you_mean
+from mahavishnu.model import ANY, Balance, Budget, LedgerEntry, OnExhausted, Target
 from mahavishnu.model.queued import QueueStatus
 from mahavishnu.model.task import NAME
 
@@ -44,7 +44,13 @@ def set_budget(
         str | None, typer.Option(metavar="USD", help="Soft limit: an alert opens when it is reached.")
     ] = None,
     period: Annotated[
-        Period | None, typer.Option(help="The period after which the budget starts again. Default: never.")
+        str | None,
+        typer.Option(
+            metavar="PERIOD",
+            help="The period after which the budget starts again: hour, day, week, month, or total for never; "
+            "hourly, daily, weekly and monthly mean the same. Default: total.",
+            autocompletion=periods,
+        ),
     ] = None,
     zone: Annotated[
         str | None,
@@ -218,6 +224,8 @@ def _read(field: str, typed: Any) -> Any:
     match field:
         case "tags":
             return {} if typed == [NONE] else arguments.pairs(typed, "--tag")
+        case "period":
+            return amounts.period(typed, "--period")
         case "max_age_s":
             return amounts.seconds(typed, "--max-age")
         case _:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from mahavishnu.cli.amounts import PERIODS
 from mahavishnu.cli.flags import flags_of, store_is_missing
 from mahavishnu.errors import MahavishnuError
 from mahavishnu.model import ANY, Target
@@ -35,6 +36,10 @@ def budget_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def experiment_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in _experiments(ctx) if name.startswith(incomplete))
+
+
+def periods(incomplete: str) -> list[str]:
+    return [word for word in PERIODS if word.startswith(incomplete)]
 
 
 def objectives(incomplete: str) -> list[str]:

@@ -19,7 +19,7 @@ from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, note, prose, waiting
 from mahavishnu.cli.shapes import Shape
-from mahavishnu.cli.targets import standing_of
+from mahavishnu.cli.targets import NO_TARGET_YET, standing_of
 from mahavishnu.errors import AdapterError, MahavishnuError, PluginMissing
 from mahavishnu.model import ANY, BROKEN, Target
 from mahavishnu.ports import Discovers
@@ -257,7 +257,7 @@ def check(
         emit([_health_shape(each) for each in standings])
     else:
         shapes = [_health_shape(each) for each in standings]
-        CHECKED_TARGETS.show_shapes(shapes, empty="There is no target yet; add one.", wide=wide)
+        CHECKED_TARGETS.show_shapes(shapes, empty=NO_TARGET_YET, wide=wide)
     if any(not each.health.can_run and (each.enabled or names) for each in standings):
         raise typer.Exit(FAILED)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from mahavishnu.cli.arguments import bad
+from mahavishnu.cli.arguments import STDIN, bad, stdin_text
 from mahavishnu.errors import InputError, InvalidTask
 from mahavishnu.model import Task
 from mahavishnu.model.objective import objective_of
@@ -77,14 +77,13 @@ class Numbered:
 
 
 def read_tasks(path: Path, *, again: bool) -> list[Numbered]:
-    """Every task of the file, under a key of its own; all lines are looked at before any of them runs."""
-    try:
-        text = text_of(path, MOST_LINES_BYTES)
-    except OSError as error:
-        raise bad(ARGUMENT, f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise bad(ARGUMENT, f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    keys = _Keys(path, again=again)
+    """Every task of the file, under a key of its own; all lines are looked at before any of them runs.
+
+    What comes on stdin has no place that would tell the next batch from this one: its tasks run again, like those of a
+    file with `again`, but for those that have a key of their own.
+    """
+    text = _text(path)
+    keys = _Keys(path, salted=again or is_stdin(path), over_own=again)
     found: list[Numbered] = []
     wrong: list[tuple[int, str]] = []
     # Only a line feed ends a line: JSON may hold the other separators that splitlines() knows.
@@ -97,6 +96,25 @@ def read_tasks(path: Path, *, again: bool) -> list[Numbered]:
             wrong.append((number, str(error).rstrip(".")))
     _refuse(path, wrong)
     return found
+
+
+def is_stdin(path: Path) -> bool:
+    return str(path) == STDIN
+
+
+def shown(path: Path) -> str:
+    return "stdin" if is_stdin(path) else str(path)
+
+
+def _text(path: Path) -> str:
+    if is_stdin(path):
+        return stdin_text(ARGUMENT, "send it in parts")
+    try:
+        return text_of(path, MOST_LINES_BYTES)
+    except OSError as error:
+        raise bad(ARGUMENT, f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise bad(ARGUMENT, f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
 def parse(text: str) -> Task:
@@ -128,9 +146,10 @@ class _Keys:
     said above it: not from its number, so that lines which are added or taken away leave the keys of the others alone.
     """
 
-    def __init__(self, path: Path, *, again: bool) -> None:
+    def __init__(self, path: Path, *, salted: bool, over_own: bool) -> None:
         self._place = str(path.resolve())
-        self._salt = secrets.token_hex(16) if again else ""
+        self._salt = secrets.token_hex(16) if salted else ""
+        self._over_own = over_own
         self._above: Counter[str] = Counter()
         self._own: dict[str, str] = {}
 
@@ -142,7 +161,7 @@ class _Keys:
             self._above[text] += 1
         elif self._own.setdefault(key, task.fingerprint()) != task.fingerprint():
             raise ValueError(f'"idempotency_key" {key!r:.80} belongs to a different task above; use another')
-        elif self._salt:
+        elif self._over_own:
             key = self._derived(key)
         return replace(task, idempotency_key=key)
 
@@ -172,4 +191,4 @@ def _refuse(path: Path, wrong: Sequence[tuple[int, str]]) -> None:
         return
     named = "; ".join(f"line {number}: {problem}" for number, problem in wrong[:SHOWN])
     more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-    raise bad(ARGUMENT, f"{path}, {named}{more}; nothing was run")
+    raise bad(ARGUMENT, f"{shown(path)}, {named}{more}; nothing was run")

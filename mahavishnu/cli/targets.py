@@ -14,13 +14,15 @@ from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.printing import emit, line, pairs, prose, waiting
 from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
 from mahavishnu.cli.shared import Group
-from mahavishnu.errors import InvalidTarget, UnknownName
+from mahavishnu.errors import ADD_A_TARGET, InvalidTarget, NoTargetYet, UnknownName
 from mahavishnu.model import Target
 from mahavishnu.model.unreadable import Unreadable
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
     from mahavishnu.engine.roster import Standing
+
+NO_TARGET_YET = f"There is no target yet; add one: {ADD_A_TARGET}"
 
 group = Group(help="Manage targets, which are what tasks can be sent to.")
 
@@ -117,6 +119,8 @@ def standing_of(app: App, name: str) -> Standing:
     """Raises UnknownName, with the nearest name there is."""
     standings = app.orchestrator.standings()
     found = next((each for each in standings if each.target.name == name), None)
+    if found is None and not standings:
+        raise NoTargetYet(kind="target", name=name)
     if found is None:
         from mahavishnu.settings import nearest
 
@@ -146,7 +150,7 @@ def list_all(
     if as_json:
         emit(shapes)
         return
-    TARGETS.show_shapes(shapes, empty="There is no target yet; add one.", wide=wide)
+    TARGETS.show_shapes(shapes, empty=NO_TARGET_YET, wide=wide)
 
 
 def _unreadable_shape(row: Unreadable) -> Shape:

@@ -13,6 +13,7 @@ from mahavishnu.errors import (
     Contained,
     InvalidTarget,
     Misconfigured,
+    NoTargetYet,
     TargetExists,
     TargetIsConfigured,
     UnknownName,
@@ -168,6 +169,8 @@ class Roster:
         """Raises UnknownName where nobody takes it."""
         if self.taking(task_type):
             return
+        if not self._entries:
+            raise NoTargetYet(kind="task type", name=task_type)
         known = {word for entry in self._entries.values() for word in entry.target.task_types} - {ANY}
         raise UnknownName(
             kind="task type", name=task_type, nearest=_nearest(task_type, known), see="mahavishnu targets list"
@@ -365,6 +368,8 @@ class Roster:
             for row in self._unreadable:
                 if row.kind == "target" and row.name == name:
                     raise InvalidTarget(target=name, field="row", problem=f"cannot be read: {row.problem}; {row.mend}")
+            if not self._entries:
+                raise NoTargetYet(kind="target", name=name)
             near = _nearest(name, self._entries)
             raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
         return entry

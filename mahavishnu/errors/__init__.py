@@ -22,6 +22,7 @@ from mahavishnu.errors.backups import (
 )
 from mahavishnu.errors.contained import Contained
 from mahavishnu.errors.inputs import (
+    ADD_A_TARGET,
     ExperimentExists,
     ExperimentMoved,
     InputError,
@@ -32,6 +33,7 @@ from mahavishnu.errors.inputs import (
     InvalidTarget,
     InvalidTask,
     KeyReused,
+    NoTargetYet,
     PluginBroken,
     PluginMissing,
     PolicyFailed,
@@ -63,6 +65,7 @@ from mahavishnu.errors.store import (
 )
 
 __all__ = [
+    "ADD_A_TARGET",
     "AdapterError",
     "AuthenticationError",
     "AuthorizationError",
@@ -86,6 +89,7 @@ __all__ = [
     "KeyReused",
     "MahavishnuError",
     "Misconfigured",
+    "NoTargetYet",
     "NotDurable",
     "NotWritten",
     "NothingEligible",

@@ -77,6 +77,17 @@ class UnknownName(InputError):
         return f'There is no {self.kind} "{self.name}"{hint}{force}'
 
 
+ADD_A_TARGET = "mahavishnu targets add NAME --run MODULE:FUNCTION --task-type TYPE"
+
+
+@dataclass(eq=False, kw_only=True)
+class NoTargetYet(UnknownName):
+    """An unknown name where there is no target at all: the first one has yet to be added."""
+
+    def __str__(self) -> str:
+        return f'There is no {self.kind} "{self.name}"; there is no target yet, add one: {ADD_A_TARGET}'
+
+
 @dataclass(eq=False, kw_only=True)
 class TargetExists(InputError):
     code: ClassVar[str] = "target-exists"

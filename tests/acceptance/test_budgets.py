@@ -79,6 +79,34 @@ def test_the_seeds_command_is_the_same(cli: Any):
     assert cli.ok("budgets", "list") == [made]
 
 
+@pytest.mark.parametrize("command", [("budgets", "set"), ("routing", "set-budget")])
+@pytest.mark.parametrize(
+    ("word", "period"),
+    [
+        ("hourly", "hour"),
+        ("daily", "day"),
+        ("weekly", "week"),
+        ("monthly", "month"),
+        ("day", "day"),
+        ("total", "total"),
+    ],
+)
+def test_a_period_is_said_by_its_name_or_as_how_often_it_comes(cli: Any, command: Any, word: str, period: str):
+    made = cli.ok(*command, "all", "--limit", "3", "--period", word, "--task-type", "say", "--target", "shout",
+                  "--adapter", "local", "--tag", "team=search")  # fmt: skip
+    assert made["period"] == period
+    assert (made["task_type"], made["target"], made["adapter"], made["tags"]) == (
+        "say", "shout", "local", {"team": "search"},
+    )  # fmt: skip
+
+
+def test_a_word_that_is_no_period_is_refused_with_the_nearest_one(cli: Any):
+    ended = cli("budgets", "set", "all", "--limit", "3", "--period", "wekly")
+    assert ended.code == 2
+    assert 'did you mean "weekly"?' in ended.sentence
+    assert cli("budgets", "list", "--json").json == []
+
+
 def test_people_see_a_table_and_terms_in_words(cli: Any):
     assert cli("budgets", "list").out.startswith("No budget yet; make one: mahavishnu budgets set")
     cli.add("shout", cost_per_run="0.25")
@@ -114,7 +142,7 @@ def test_a_removed_budget_holds_nobody_up_and_what_was_spent_stays(cli: Any):
         (["b", "--limit", "1", "--soft", "2"], 'Budget "b": its soft limit lies above its limit'),
         (["b"], 'Budget "b": it has no limit; give --limit, --soft, or both.'),
         (["b", "--limit", "1", "--zone", "Vienna"], 'there is no time zone "Vienna"; give one such as Europe/Vienna'),
-        (["b", "--limit", "1", "--period", "year"], '"year" is not one of "hour", "day"'),
+        (["b", "--limit", "1", "--period", "year"], 'there is no period "year"; give one of hour, day'),
         (["b", "--limit", "1", "--on-exhausted", "wait"], 'is not one of "reject", "queue", "degrade"'),
         (["b", "--limit", "1", "--max-age", "long"], "must be a number with s, m, h or d, such as 24h or 30d"),
         (["b", "--limit", "1", "--tag", "team"], "must look like key=value, not team"),

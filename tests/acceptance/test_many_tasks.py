@@ -36,6 +36,28 @@ def test_results_stand_in_the_order_of_the_tasks(cli: Any, tasks: Any, folder: P
     }  # fmt: skip
 
 
+def test_tasks_may_come_on_stdin_where_only_a_key_of_their_own_keeps_them_from_running_again(cli: Any, folder: Path):
+    cli.add("write_down")
+    lines = b'{"type": "say", "text": "a"}\n\n{"type": "say", "text": "b", "idempotency_key": "b"}\n'
+    first = cli("run", "-", "--out", "results.jsonl", "--json", stdin=lines)
+    assert (first.code, first.json["done"]) == (0, 2)
+    assert [(each["line"], each["value"]) for each in results(folder / "results.jsonl")] == [(1, "a"), (3, "b")]
+    again = cli("run", "-", "--json", stdin=lines).json
+    assert (again["done"], again["resumed"]) == (1, 1)
+    assert Path("written").read_text().split() == ["a", "b", "a"]
+
+
+def test_what_is_wrong_on_stdin_is_told_by_its_line_and_a_failure_does_not_advise_to_repeat_all(cli: Any):
+    cli.add("broken")
+    wrong = cli("run", "-", stdin=b'{"type": "say", "text": "a"}\n{"type": "say", "txt": "a"}\n')
+    assert wrong.code == 2
+    assert "stdin, line 2: has the unknown key" in wrong.sentence
+    assert cli("run", "-", stdin=b"\xff\n").code == 2
+    failed = cli("run", "-", stdin=b'{"type": "say", "text": "a"}\n')
+    assert failed.code == 1
+    assert failed.sentence.startswith("1 of 1 tasks failed; give each task an idempotency_key")
+
+
 def test_the_same_command_again_repeats_nothing_that_succeeded(cli: Any, tasks: Any, folder: Path):
     cli.add("write_down")
     path = tasks("a", "b", "a")

@@ -50,6 +50,23 @@ def test_a_target_that_was_added_can_be_listed_and_shown(cli: Any):
     assert "functions:shout" in cli("targets", "list").out
 
 
+ADD = "mahavishnu targets add NAME --run MODULE:FUNCTION --task-type TYPE"
+
+
+def test_where_there_is_no_target_yet_the_command_that_adds_one_is_named(cli: Any):
+    sentence = f"There is no target yet; add one: {ADD}\n"
+    assert cli("targets", "list").out == sentence
+    assert cli("targets", "check").out == sentence
+    for command in ("execute", "route"):
+        ended = cli(command, "hello", "-t", "say")
+        assert ended.code == 2
+        assert ended.sentence == f'There is no task type "say"; there is no target yet, add one: {ADD}'
+    assert (
+        cli("targets", "show", "shout").sentence
+        == f'There is no target "shout"; there is no target yet, add one: {ADD}'
+    )
+
+
 def test_a_disabled_target_stays_disabled_until_it_is_enabled(cli: Any):
     cli.add("shout")
     assert cli("targets", "disable", "shout").out == "Disabled shout.\n"
@@ -65,7 +82,7 @@ def test_a_removed_target_is_gone_and_its_history_is_not(cli: Any):
     assert cli("targets", "remove", "shout").out == "Removed shout.\n"
     assert cli.ok("targets", "list") == []
     assert len(cli.ok("executions")) == 1
-    assert cli("targets", "list").out == "There is no target yet; add one.\n"
+    assert cli("targets", "list").out == f"There is no target yet; add one: {ADD}\n"
 
 
 def test_a_target_of_the_file_can_be_disabled_and_only_the_file_can_take_it_away(cli: Any):
