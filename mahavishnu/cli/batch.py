@@ -17,7 +17,7 @@ from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import BATCH
 from mahavishnu.cli.exits import FAILED, QUEUED
-from mahavishnu.cli.flags import Json, with_app
+from mahavishnu.cli.flags import Json, if_stopped, with_app
 from mahavishnu.cli.printing import emit, line, note
 from mahavishnu.cli.shapes import Shape, result_shape, usd
 from mahavishnu.errors import TaskQueued
@@ -107,6 +107,7 @@ def run(
         raise bad("--out", "is the file with the tasks; name another one")
 
     async def carry_out(app: App) -> Tally:
+        if_stopped(ctx, _after_a_stop(tasks))
         check_names(tasks, lines, app.orchestrator.check)
         with _results(out) as results, _progress(len(lines)) as advance:
             return await _run(app, lines, concurrency, results, advance)
@@ -128,6 +129,14 @@ def _to_go_on(tasks: Path) -> str:
     from mahavishnu.cli.lines import is_stdin
 
     return "give each task an idempotency_key and run the same command" if is_stdin(tasks) else "run the same command"
+
+
+def _after_a_stop(tasks: Path) -> str:
+    from mahavishnu.cli.lines import is_stdin
+
+    if is_stdin(tasks):
+        return "the same tasks, sent again, run again unless they have an idempotency_key."
+    return "run the same command again to run what is left."
 
 
 async def _run(

@@ -17,8 +17,8 @@ from mahavishnu.cli.completion import budget_names, periods, target_names, task_
 from mahavishnu.cli.flags import Force, Json, Wide, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, note, pairs, prose
 from mahavishnu.cli.shared import Group
-from mahavishnu.errors import UnknownName, did_you_mean
-from mahavishnu.model import ANY, Balance, Budget, LedgerEntry, OnExhausted, Target
+from mahavishnu.errors import UnknownName
+from mahavishnu.model import Balance, Budget, LedgerEntry, OnExhausted
 from mahavishnu.model.queued import QueueStatus
 from mahavishnu.model.task import NAME
 

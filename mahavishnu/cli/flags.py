@@ -28,6 +28,9 @@ class Flags:
     as_json: bool = False
     """Whether errors are told as JSON. Known before the line is read, so that what is wrong with the line is, too."""
 
+    if_stopped: str = ""
+    """How to go on, and what is safe, where Ctrl-C ends the command from now on."""
+
     def settings(self) -> Settings:
         """Raises SettingsError. What is secret in them is hidden from now on in all that is printed."""
         from mahavishnu.redaction import learn
@@ -48,6 +51,11 @@ class Flags:
 
 def flags_of(ctx: typer.Context) -> Flags:
     return ctx.ensure_object(Flags)
+
+
+def if_stopped(ctx: typer.Context, how: str) -> None:
+    """Say so where Ctrl-C ends the command from now on."""
+    flags_of(ctx).if_stopped = how
 
 
 def _note_config(ctx: typer.Context, value: Path | None) -> Path | None:

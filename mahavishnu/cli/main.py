@@ -90,7 +90,7 @@ def _carry_out(arguments: list[str], flags: Flags) -> int:
         exits.say(error, str(error), flags)
         return exits.exit_code(error)
     except (KeyboardInterrupt, typer.Abort) as error:
-        exits.say(error, "Stopped.", flags)
+        exits.say(error, f"Stopped; {flags.if_stopped}" if flags.if_stopped else "Stopped.", flags)
         return exits.STOPPED
     except BrokenPipeError:
         raise

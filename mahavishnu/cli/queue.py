@@ -11,7 +11,7 @@ import typer
 
 from mahavishnu.cli.columns import QUEUE
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Json, Wide, with_app, with_store
+from mahavishnu.cli.flags import Json, Wide, if_stopped, with_app, with_store
 from mahavishnu.cli.ids import QueuedId
 from mahavishnu.cli.printing import emit, emit_line, line, moment, note, prose, waiting
 from mahavishnu.cli.shapes import Shape, task_shape
@@ -107,6 +107,7 @@ def drain(
 
     Example: mahavishnu budgets drain --follow
     """
+    if_stopped(ctx, "the tasks that have not ended are run by the next: mahavishnu budgets drain")
     if follow:
         with_app(ctx, lambda app: _follow(app, _tell_as_json if as_json else _tell))
         return

@@ -14,7 +14,7 @@ import typer
 from mahavishnu.cli import scheduling
 from mahavishnu.cli.columns import SCHEDULE
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, if_stopped, with_store
 from mahavishnu.cli.foreground import asked_to_stop, running, stay
 from mahavishnu.cli.printing import emit, flush, line, moment, note, prose, table, waiting
 from mahavishnu.cli.shapes import Shape
@@ -89,7 +89,7 @@ def serve(
         until_s = None if for_s is None else time.monotonic() + for_s
         stay(lambda: _over(processes, until_s))
         note("Stopping …")
-    note("Stopped.")
+    note("Stopped. Jobs that fall due from now on are made up for when it runs again: mahavishnu schedule serve")
 
 
 @group.command()
@@ -177,6 +177,7 @@ def run(
     async def act(store: Store) -> JobReport:
         return await run_job(job, store, SystemClock(), settings)
 
+    if_stopped(ctx, "what it wrote stays, and the next run of the job continues from there.")
     with waiting(f"Running {job} …"):
         report = with_store(ctx, act)
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mahavishnu.cli.arguments import bad
-from mahavishnu.cli.flags import Json, flags_of, store_is_missing, with_app, with_store
+from mahavishnu.cli.flags import Json, flags_of, if_stopped, store_is_missing, with_app, with_store
 from mahavishnu.cli.ids import may_be_tail, whole_id
 from mahavishnu.cli.printing import emit, line, pairs, prose, waiting
 from mahavishnu.cli.processes import processes, release
@@ -129,6 +129,7 @@ def backup(
     from mahavishnu.storage.backup import take_backup
 
     location = flags_of(ctx).location()
+    if_stopped(ctx, f"{file} was not written; run the same command again.")
     with progress_shown(quiet=quiet or as_json) as progress:
         manifest = take_backup(location, file, SystemClock(), force=force, progress=progress)
     if as_json:
@@ -156,6 +157,7 @@ def restore(
     from mahavishnu.storage.backup import restore_backup
 
     location = flags_of(ctx).location()
+    if_stopped(ctx, "nothing was restored; run the same command again.")
     with progress_shown(quiet=quiet or as_json) as progress:
         restored = restore_backup(file, location, SystemClock(), force=force, progress=progress)
     if as_json:

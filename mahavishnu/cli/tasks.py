@@ -11,7 +11,7 @@ from mahavishnu.cli import arguments
 from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.columns import CANDIDATES
 from mahavishnu.cli.completion import target_names
-from mahavishnu.cli.flags import Json, Wide, with_app
+from mahavishnu.cli.flags import Json, Wide, if_stopped, with_app
 from mahavishnu.cli.ids import DecisionId
 from mahavishnu.cli.printing import emit, emit_line, line, note, piece, prose, waiting
 from mahavishnu.cli.shapes import decision_shape, outcome_shape, report_shape
@@ -91,6 +91,7 @@ def execute(
 
     Example: mahavishnu execute "some text" --task-type summarise --idempotency-key order-17
     """
+    if_stopped(ctx, "what was recorded of the task: mahavishnu executions --last 1")
     if streaming:
         report = with_app(ctx, lambda app: _stream(app, task, policy, seed, as_json=as_json))
     else:

@@ -10,7 +10,7 @@ import typer
 from mahavishnu.cli import arguments, workflow_view
 from mahavishnu.cli.columns import WORKFLOWS
 from mahavishnu.cli.exits import FAILED
-from mahavishnu.cli.flags import Json, Wide, flags_of, with_app, with_store
+from mahavishnu.cli.flags import Json, Wide, flags_of, if_stopped, with_app, with_store
 from mahavishnu.cli.ids import RunId
 from mahavishnu.cli.printing import emit, note, prose
 from mahavishnu.cli.shared import Group
@@ -83,6 +83,7 @@ def run(
     name = run_id or _new_id()
 
     async def here(app: App, progress: Progress) -> WorkflowReport:
+        if_stopped(ctx, _what_is_left(name))
         return await app.workflows.execute_workflow(
             workflow, inputs, run_id=name, concurrency=concurrency, progress=progress
         )
@@ -126,6 +127,7 @@ def resume(
         kept = await _succeeded_before(app, run_id)
         with workflow_view.following(workflow, run_id, kept) as progress:
             if place.is_here:
+                if_stopped(ctx, _what_is_left(run_id))
                 return await app.workflows.resume(run_id, concurrency=concurrency, progress=progress), kept
             await app.workflows.put_to_rest(run_id)
             handed = hand_over_and_follow(app, flags_of(ctx), place, workflow, before.inputs, run_id, progress)
@@ -240,11 +242,16 @@ def _new_id() -> str:
     return SystemClock().new_id()
 
 
+def _what_is_left(run_id: str) -> str:
+    return f"to run what is left: mahavishnu workflow resume {run_id}"
+
+
 def _end(report: WorkflowReport, kept: Kept, workflow: Workflow, *, as_json: bool) -> None:
     if as_json:
         emit(workflow_view.report_shape(report))
     else:
         workflow_view.show(report, workflow_view.leaves(workflow), kept)
     if not report.succeeded:
-        note(f"To run what is left: mahavishnu workflow resume {report.run_id}")
+        left = _what_is_left(report.run_id)
+        note(left[0].upper() + left[1:])
         raise typer.Exit(FAILED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,11 +74,8 @@ async def hand_over_and_follow(
     health = await host.adapter.health(handed.ref.target)
     if health.status is not HealthStatus.HEALTHY:
         note(health.detail)
-    try:
-        return await follow(app.workflows, host, clock, handed, progress)
-    except asyncio.CancelledError:
-        note(f"It goes on at {host.place}; to stop it: mahavishnu workflow cancel {run_id}")
-        raise
+    flags.if_stopped = f"the run goes on at {host.place}; to stop it: mahavishnu workflow cancel {run_id}"
+    return await follow(app.workflows, host, clock, handed, progress)
 
 
 def _host(app: App, flags: Flags, place: Place) -> Host:

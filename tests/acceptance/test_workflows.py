@@ -298,7 +298,11 @@ def test_ctrl_c_stops_it_cleanly_and_it_can_be_resumed(cli: Any, folder: Path):
     with waiting_in_the_middle() as running:
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
-    assert (running.returncode, out, err.decode().splitlines()[-1]) == (130, b"", "Stopped.")
+    assert (running.returncode, out, err.decode().splitlines()[-1]) == (
+        130,
+        b"",
+        "Stopped; to run what is left: mahavishnu workflow resume r1",
+    )
     stopped = cli.ok("workflow", "status", "r1")
     assert (stopped["status"], stopped["reason"]) == ("cancelled", "the process that ran it was stopped")
     assert statuses(stopped) == {"load": "succeeded", "left": "succeeded", "wait": "cancelled", "join": "cancelled"}
