@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 
 group = Group(help="Run workflows: tasks that depend on each other.")
 
+File = Annotated[
+    Path,
+    typer.Argument(metavar="FILE.toml", help="The file of the workflow, with the tables [workflow] and [steps.NAME]."),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=TEXT", help="An input, which templates read as inputs.NAME. Repeatable."),
+]
+GivenJson = Annotated[
+    str | None,
+    typer.Option("--inputs", metavar="JSON", help="Inputs as a JSON object, for values that are not text."),
+]
 Concurrency = Annotated[
     int | None,
     typer.Option(min=1, max=10_000, help="How many steps run at once in this process, instead of limits.concurrency."),
@@ -41,20 +53,9 @@ Folder = Annotated[
 @group.command()
 def run(
     ctx: typer.Context,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE.toml", help="The file of the workflow, with the tables [workflow] and [steps.NAME]."
-        ),
-    ],
-    given: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="NAME=TEXT", help="An input, which templates read as inputs.NAME. Repeatable."),
-    ] = None,
-    given_json: Annotated[
-        str | None,
-        typer.Option("--inputs", metavar="JSON", help="Inputs as a JSON object, for values that are not text."),
-    ] = None,
+    file: File,
+    given: Given = None,
+    given_json: GivenJson = None,
     run_id: Annotated[
         str | None,
         typer.Option(metavar="ID", help="The id of this run. A run with the same id continues where it stopped."),
@@ -78,7 +79,7 @@ def run(
     Example: mahavishnu workflow run docs/examples/workflow.toml --input topic=bridges
     """
     workflow = _read(file)
-    inputs = {**arguments.json_object(given_json, "--inputs"), **arguments.pairs(given, "--input")}
+    inputs = _inputs(given, given_json)
     place = place_of(on, folder)
     name = run_id or _new_id()
 
@@ -96,6 +97,37 @@ def run(
             return await hand_over_and_follow(app, flags_of(ctx), place, workflow, inputs, name, progress), kept
 
     _end(*with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
+
+
+@group.command()
+def validate(
+    ctx: typer.Context,
+    file: File,
+    given: Given = None,
+    given_json: GivenJson = None,
+    as_json: Json = False,
+) -> None:
+    """Check a workflow without running it: everything for which run would refuse it.
+
+    Checks the keys, the names, the templates, the inputs, the order of the steps,
+    and that there is a target for each. Exits with 0 if run would start, with 2 if not.
+
+    Example: mahavishnu workflow validate docs/examples/workflow.toml --input topic=bridges
+    """
+    workflow = _read(file)
+    inputs = _inputs(given, given_json)
+
+    async def check(app: App) -> dict[str, Any]:
+        return app.workflows.check(workflow, inputs)
+
+    taken = with_app(ctx, check)
+    steps = [step.name for step in workflow.steps]
+    if as_json:
+        emit({"file": str(file), "valid": True, "workflow": workflow.name, "steps": steps, "inputs": taken})
+        return
+    counted = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
+    needs = f"the inputs {', '.join(sorted(taken))}" if taken else "no input"
+    prose(f"{file} is valid: workflow {workflow.name} with {counted} ({', '.join(steps)}) and {needs}.")
 
 
 @group.command()
@@ -211,6 +243,10 @@ def _read(file: Path) -> Workflow:
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
     raise SettingsError(where=str(file), problem=problem)
+
+
+def _inputs(given: list[str] | None, given_json: str | None) -> dict[str, Any]:
+    return {**arguments.json_object(given_json, "--inputs"), **arguments.pairs(given, "--input")}
 
 
 def _found(ctx: typer.Context, run_id: str) -> WorkflowRun:
