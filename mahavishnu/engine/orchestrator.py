@@ -288,10 +288,8 @@ class UnifiedOrchestrator:
     def standings(self) -> Sequence[Standing]:
         """Every target as it stands, by default order."""
         asides = rows_of(self._book.snapshot().put_aside)
-        return [
-            replace(standing, asides=tuple(row for row in asides if row.target == standing.target.name))
-            for standing in self._roster.standings()
-        ]
+        standings = self._roster.standings()
+        return [replace(one, asides=tuple(row for row in asides if row.target == one.target.name)) for one in standings]
 
     def stats(self, task_type: str | None = None, target: str | None = None) -> Sequence[Stat]:
         return self._book.stats(asked.maybe_name_of(task_type), asked.maybe_name_of(target))
@@ -302,6 +300,10 @@ class UnifiedOrchestrator:
 
     async def add_target(self, target: Target) -> None:
         await self._roster.add(asked.target_of(target))
+
+    async def put_targets(self, targets: Sequence[Target], before: Mapping[str, Target], *, anew: bool = False) -> None:
+        """Add them, or put them in the place of those `before`, which keep their evidence: see `Targets.put_targets`."""
+        await self._roster.put([asked.target_of(target) for target in targets], before, forget_switches=anew)
 
     async def remove_target(self, name: str) -> None:
         await self._roster.remove(asked.name_of(name))

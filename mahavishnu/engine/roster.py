@@ -202,8 +202,20 @@ class Roster:
     # -- changing it ---------------------------------------------------------------------------------------------------
 
     async def add(self, target: Target) -> None:
+        await self.put([target], {})
+
+    async def put(
+        self, targets: Sequence[Target], instead_of: Mapping[str, Target], *, forget_switches: bool = False
+    ) -> None:
+        """Add them, or put them in the place of those of the store, all or none; see `Targets.put_targets`."""
+        for target in targets:
+            self._check(target, instead_of)
+        await self._store.put_targets(targets, instead_of, forget_switches=forget_switches)
+        await self.refresh()
+
+    def _check(self, target: Target, instead_of: Mapping[str, Target]) -> None:
         entry = self._entries.get(target.name)
-        if entry is not None:
+        if entry is not None and (entry.source != STORE or target.name not in instead_of):
             raise TargetExists(target=target.name, where=f"the {entry.source}")
         if target.adapter not in self._adapters:
             near = _nearest(target.adapter, self._adapters)
@@ -211,8 +223,6 @@ class Roster:
         self._check_deployment(target)
         if any(row.kind == "target" and row.name == target.name for row in self._unreadable):
             raise TargetExists(target=target.name, where=STORE)
-        await self._store.add_target(target)
-        await self.refresh()
 
     async def remove(self, name: str) -> None:
         """One that cannot be read can be removed all the same."""

@@ -38,8 +38,10 @@ from mahavishnu.errors.inputs import (
     PluginMissing,
     PolicyFailed,
     SettingsError,
+    TargetChanged,
     TargetExists,
     TargetIsConfigured,
+    TargetIsEditedInFile,
     UnknownName,
 )
 from mahavishnu.errors.root import MahavishnuError, did_you_mean, nearest_name
@@ -107,8 +109,10 @@ __all__ = [
     "StoreSilent",
     "StoreUnavailable",
     "TakenOver",
+    "TargetChanged",
     "TargetExists",
     "TargetIsConfigured",
+    "TargetIsEditedInFile",
     "TaskCancelled",
     "TaskFailed",
     "TaskQueued",

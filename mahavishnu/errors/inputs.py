@@ -99,6 +99,17 @@ class TargetExists(InputError):
 
 
 @dataclass(eq=False, kw_only=True)
+class TargetChanged(InputError):
+    """Another process has changed it since it was read."""
+
+    code: ClassVar[str] = "target-changed"
+    target: str
+
+    def __str__(self) -> str:
+        return f'Target "{self.target}" was changed by another process meanwhile; run the same command again.'
+
+
+@dataclass(eq=False, kw_only=True)
 class TargetIsConfigured(InputError):
     """A target that the configuration file declares can be disabled here, but only the file can take it away."""
 
@@ -111,6 +122,14 @@ class TargetIsConfigured(InputError):
             f'Target "{self.target}" is declared in {self.where}; '
             f'remove it there, or run "mahavishnu targets disable {self.target}".'
         )
+
+
+@dataclass(eq=False, kw_only=True)
+class TargetIsEditedInFile(TargetIsConfigured):
+    """One that the configuration file declares is as that file says."""
+
+    def __str__(self) -> str:
+        return f'Target "{self.target}" is declared in {self.where}; edit [targets.{self.target}] there.'
 
 
 @dataclass(eq=False, kw_only=True)

@@ -287,6 +287,17 @@ class Targets(Protocol):
         """Raises `TargetExists`."""
         ...
 
+    async def put_targets(
+        self, targets: Sequence[Target], instead_of: Mapping[str, Target], *, forget_switches: bool = False
+    ) -> None:
+        """Add them, or put them in the place of those of their names, in one transaction: all of them or none.
+
+        One that replaces another keeps its place in the order and its switch, or with `forget_switches` is as it says
+        itself. Raises `TargetExists` for a name that is there and not in `instead_of`, and `TargetChanged` where what
+        is there is not what `instead_of` says.
+        """
+        ...
+
     async def remove_target(self, name: str) -> None:
         """Forgets its switch too. Raises `UnknownName`. Its history stays."""
         ...

@@ -13,13 +13,12 @@ from mahavishnu.errors import (
     SnapshotConflict,
     StoreUnavailable,
     TakenOver,
-    TargetExists,
     UnknownName,
 )
-from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot, Target
+from mahavishnu.model import Daily, Decision, Execution, Outcome, Process, Snapshot
 from mahavishnu.model.identity import IdKind
 from mahavishnu.model.loop import LoopReport
-from mahavishnu.model.unreadable import Rows, Switches
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
     Claim,
@@ -34,8 +33,7 @@ from mahavishnu.ports import (
     StoreInfo,
 )
 from mahavishnu.ports.presence import Finish
-from mahavishnu.storage.catalogue import unknown_target
-from mahavishnu.storage.documents import snapshot_json, snapshot_of, target_json, target_of
+from mahavishnu.storage.documents import snapshot_json, snapshot_of
 from mahavishnu.storage.identifiers import ENOUGH
 from mahavishnu.storage.keys import answer
 from mahavishnu.storage.memory_aggregates import recomputed
@@ -55,6 +53,7 @@ from mahavishnu.storage.memory_facts import (
     settle_key,
 )
 from mahavishnu.storage.memory_money import MemoryMoney, MoneyMemory
+from mahavishnu.storage.memory_targets import MemoryTargets, TargetMemory
 from mahavishnu.storage.presence import lost
 from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 from mahavishnu.storage.withdrawing import withdrawn
@@ -62,7 +61,7 @@ from mahavishnu.storage.withdrawing import withdrawn
 URL = "memory:"
 
 
-class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
+class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments, MemoryTargets):
     """Keeps nothing once its Memory is gone. What is read back is a copy, as it would be from a database."""
 
     def __init__(self, clock: Clock, memory: Memory | None = None) -> None:
@@ -90,8 +89,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
             "outcomes": len(kept.outcomes),
             "keys": len(kept.keys),
             "processes": len(kept.processes),
-            "targets": len(kept.targets),
-            "switches": len(kept.switches),
+            "targets": len(kept.target_memory.targets),
+            "switches": len(kept.target_memory.switches),
             "workflow_starts": len(kept.workflows.starts),
             "budgets": len(kept.money.standings),
             "reservations": len(kept.money.reservations),
@@ -328,28 +327,6 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
         self._ready()
         return None
 
-    async def targets(self) -> Rows[Target]:
-        return Rows(self._ready().targets.values())
-
-    async def add_target(self, target: Target) -> None:
-        kept = self._ready()
-        if target.name in kept.targets:
-            raise TargetExists(target=target.name, where="the store")
-        kept.targets[target.name] = target_of(target_json(target))
-
-    async def remove_target(self, name: str) -> None:
-        kept = self._ready()
-        if name not in kept.targets:
-            raise unknown_target(name, kept.targets)
-        del kept.targets[name]
-        kept.switches.pop(name, None)
-
-    async def switches(self) -> Switches:
-        return Switches(self._ready().switches)
-
-    async def switch_target(self, name: str, enabled: bool) -> None:
-        self._ready().switches[name] = enabled
-
     async def ids_ending(self, kind: IdKind, tail: str) -> Sequence[str]:
         return [each for each in sorted(ids_of(self._ready(), kind)) if each.endswith(tail)][:ENOUGH]
 
@@ -378,6 +355,9 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments):
 
     def _kept_alerts(self) -> AlertMemory:
         return self._ready().alerts
+
+    def _kept_targets(self) -> TargetMemory:
+        return self._ready().target_memory
 
     def _kept_money(self) -> MoneyMemory:
         return self._ready().money

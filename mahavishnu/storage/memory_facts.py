@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from mahavishnu.model import Decision, Execution, Outcome, Revision, Snapshot, Status, Target
+from mahavishnu.model import Decision, Execution, Outcome, Revision, Snapshot, Status
 from mahavishnu.model.identity import IdKind
 from mahavishnu.ports import Evidence, ExecutionQuery, Fact, Settlement
 from mahavishnu.storage.keys import Holding
@@ -16,6 +16,7 @@ from mahavishnu.storage.memory_aggregates import AggregateMemory, JobMemory
 from mahavishnu.storage.memory_alerts import AlertMemory
 from mahavishnu.storage.memory_experiments import ExperimentMemory
 from mahavishnu.storage.memory_money import MoneyMemory
+from mahavishnu.storage.memory_targets import TargetMemory
 from mahavishnu.storage.memory_workflows import WorkflowMemory
 from mahavishnu.storage.recording import unknown_decision
 from mahavishnu.storage.revising import revise, still_running
@@ -51,8 +52,7 @@ class Memory:
     snapshots: list[Snapshot] = field(default_factory=lambda: [Snapshot()])
     aggregates: AggregateMemory = field(default_factory=AggregateMemory)
     jobs: JobMemory = field(default_factory=JobMemory)
-    targets: dict[str, Target] = field(default_factory=dict)
-    switches: dict[str, bool] = field(default_factory=dict)
+    target_memory: TargetMemory = field(default_factory=TargetMemory)
     workflows: WorkflowMemory = field(default_factory=WorkflowMemory)
     alerts: AlertMemory = field(default_factory=AlertMemory)
     money: MoneyMemory = field(default_factory=MoneyMemory)

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from mahavishnu.errors import StoreUnavailable, TakenOver, UnknownName
-from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Process, Snapshot, Status, Target
+from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Process, Snapshot, Status
 from mahavishnu.model.loop import LoopReport
-from mahavishnu.model.unreadable import Rows, Switches
+from mahavishnu.model.unreadable import Rows
 from mahavishnu.ports import (
     Claim,
     Clock,
@@ -52,6 +52,7 @@ from mahavishnu.storage.presence import (
 from mahavishnu.storage.queue import SqlQueue
 from mahavishnu.storage.readers import Readers
 from mahavishnu.storage.recording import Search, begun_before, record_facts
+from mahavishnu.storage.targets import SqlTargets
 from mahavishnu.storage.transaction import Transaction
 from mahavishnu.storage.trouble import unavailable
 from mahavishnu.storage.waiting import FOREVER
@@ -65,7 +66,7 @@ PAGE = 250
 """Facts read at once, each of which may hold a large value; between two pages nothing is held."""
 
 
-class SqlStore(SqlAlerts, SqlIdentifiers, SqlLedger, SqlQueue, SqlExperiments, SqlWorkflows):
+class SqlStore(SqlAlerts, SqlIdentifiers, SqlLedger, SqlQueue, SqlExperiments, SqlTargets, SqlWorkflows):
     """Everything is written by one thread and read by a few others: the event loop is never kept waiting.
 
     May be used from several event loops at once. Each object is a presence of its own, also two of one process.
@@ -329,21 +330,6 @@ class SqlStore(SqlAlerts, SqlIdentifiers, SqlLedger, SqlQueue, SqlExperiments, S
 
     async def retain(self, keeping: Keeping, today: int) -> Kept | None:
         return await self._lake().retain(keeping, today)
-
-    async def targets(self) -> Rows[Target]:
-        return await self._read(catalogue.added_targets)
-
-    async def add_target(self, target: Target) -> None:
-        await self._write(partial(catalogue.add_target, target=target))
-
-    async def remove_target(self, name: str) -> None:
-        await self._write(partial(catalogue.remove_target, name=name))
-
-    async def switches(self) -> Switches:
-        return await self._read(catalogue.hand_switches)
-
-    async def switch_target(self, name: str, enabled: bool) -> None:
-        await self._write(partial(catalogue.switch_target, name=name, enabled=enabled))
 
     def _write(self, work: Work[T], *, facts: int = 0, within_s: float | None = None) -> Awaitable[T]:
         access = self._opened

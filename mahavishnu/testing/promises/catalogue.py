@@ -9,6 +9,7 @@ from dataclasses import replace
 from mahavishnu.errors import (
     SnapshotConflict,
     StoreUnavailable,
+    TargetChanged,
     TargetExists,
     UnknownName,
 )
@@ -60,6 +61,26 @@ async def targets_are_kept_in_the_order_in_which_they_came(opener: Opener) -> No
         assert list(await one.targets()) == [targets[1], targets[2], targets[0]]
 
 
+async def targets_are_put_in_place_of_others_all_or_none(opener: Opener) -> None:
+    """In their place in the order, with their switch; none of them where any is not as it was read."""
+    make = samples()
+    async with two(opener) as (one, other):
+        first, second, third = (make.target(name) for name in ("etl-a", "etl-b", "rag"))
+        await one.put_targets([first, second], {})
+        await one.switch_target("etl-a", False)
+        changed = replace(first, run="module:other")
+        await other.put_targets([changed, third], {"etl-a": first})
+        assert list(await one.targets()) == [changed, second, third]
+        assert dict(await one.switches()) == {"etl-a": False}
+        fourth = make.target("llm")
+        await raised(TargetChanged, one.put_targets([fourth, first], {"etl-a": first}))
+        await raised(TargetChanged, one.put_targets([fourth, make.target("gone")], {"gone": make.target("gone")}))
+        await raised(TargetExists, one.put_targets([fourth, third], {}))
+        assert list(await other.targets()) == [changed, second, third]
+        await one.put_targets([first], {"etl-a": changed}, forget_switches=True)
+        assert dict(await other.switches()) == {}
+
+
 async def switches_outlive_everything_but_their_target(opener: Opener) -> None:
     make = samples()
     async with two(opener) as (one, other):
@@ -103,6 +124,7 @@ PROMISES: Sequence[Promise] = (
     snapshots_come_back_exactly_and_one_follows_the_other,
     of_many_publishers_of_one_version_one_wins,
     targets_are_kept_in_the_order_in_which_they_came,
+    targets_are_put_in_place_of_others_all_or_none,
     switches_outlive_everything_but_their_target,
     a_store_says_what_it_holds,
     closing_writes_what_waits_and_may_be_done_twice,
