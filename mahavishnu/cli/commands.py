@@ -40,7 +40,13 @@ COMMANDS: Mapping[str, Entry] = {
     "targets": Entry(
         "targets:group",
         "Manage targets, which are what tasks can be sent to.",
-        parts={"discover": "discovery:discover", "check": "discovery:check"},
+        parts={
+            "edit": "target_edit:edit",
+            "export": "target_file:export",
+            "import": "target_file:import_",
+            "discover": "discovery:discover",
+            "check": "discovery:check",
+        },
     ),
     "workflow": Entry("workflow:group", "Run workflows: tasks that depend on each other."),
     "budgets": Entry(

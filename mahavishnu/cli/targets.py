@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,7 +63,7 @@ def add(
 
     Example: mahavishnu targets add shout --run mypackage.text:shout --task-type shout --cost-per-run 0.002
     """
-    target = _target(
+    target = target_of(
         name,
         {
             "adapter": adapter,
@@ -86,7 +87,8 @@ def add(
         prose(f"Added {name}.")
 
 
-def _target(name: str, given: dict[str, Any]) -> Target:
+def target_of(name: str, given: Mapping[str, Any]) -> Target:
+    """The target of a table, as the configuration file has it. Raises InvalidTarget."""
     from pydantic import ValidationError
 
     from mahavishnu.settings import TargetTable, told
@@ -99,20 +101,25 @@ def _target(name: str, given: dict[str, Any]) -> Target:
 
 
 async def _add(app: App, target: Target, *, check: bool) -> Standing:
+    await check_usable(app, target, health=check)
+    await app.orchestrator.add_target(target)
+    return standing_of(app, target.name)
+
+
+async def check_usable(app: App, target: Target, *, health: bool) -> None:
+    """Raises where its adapter cannot be loaded, and, with `health`, where the target cannot run now."""
     adapter = app.adapters.get(target.adapter)
     if adapter is None:
         from mahavishnu.plugins import load_adapter
 
         # Says whether it is unknown, missing an extra, or broken.
         load_adapter(target.adapter)
-    elif check:
-        health = await adapter.health(target)
-        if not health.can_run:
-            why = health.detail.rstrip(".")
-            problem = f"cannot be used ({why}); mend that, or add it all the same with --no-check"
+    elif health:
+        found = await adapter.health(target)
+        if not found.can_run:
+            why = found.detail.rstrip(".")
+            problem = f"cannot be used ({why}); mend that, or do it all the same with --no-check"
             raise InvalidTarget(target=target.name, field="run", problem=problem)
-    await app.orchestrator.add_target(target)
-    return standing_of(app, target.name)
 
 
 def standing_of(app: App, name: str) -> Standing:

@@ -302,7 +302,7 @@ class UnifiedOrchestrator:
         await self._roster.add(asked.target_of(target))
 
     async def put_targets(self, targets: Sequence[Target], before: Mapping[str, Target], *, anew: bool = False) -> None:
-        """Add them, or put them in the place of those `before`, which keep their evidence: see `Targets.put_targets`."""
+        """Add them, or put them in the place of those `before`, with their evidence: see `Targets.put_targets`."""
         await self._roster.put([asked.target_of(target) for target in targets], before, forget_switches=anew)
 
     async def remove_target(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """Settings: the configuration file, then the environment, then flags; validated once, and frozen."""
 
 from mahavishnu.settings.files import MOST_LINES_BYTES, NotToml, text_of, toml_of
-from mahavishnu.settings.loading import CONFIG, DEBUG, PASSWORD, find_config, load_settings, variables
+from mahavishnu.settings.loading import CONFIG, DEBUG, PASSWORD, find_config, load_settings, read_targets, variables
 from mahavishnu.settings.passwords import without_password
 from mahavishnu.settings.problems import nearest, told
 from mahavishnu.settings.secrets import secrets_of
@@ -39,6 +39,7 @@ __all__ = [
     "find_config",
     "load_settings",
     "nearest",
+    "read_targets",
     "secrets_of",
     "text_of",
     "told",

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mahavishnu.errors import InvalidTarget, SettingsError, did_you_mean
+from mahavishnu.model import Target
 from mahavishnu.settings.files import NotToml, text_of, toml_of
 from mahavishnu.settings.passwords import holds_password, with_password
 from mahavishnu.settings.problems import located, nearest, told
@@ -64,6 +65,18 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
     return settings.model_copy(update={"store": settings.store.model_copy(update={"url": url})})
 
 
+def read_targets(text: str, where: str) -> list[Target]:
+    """The targets of a text that has tables [targets.NAME] and no others. Raises SettingsError."""
+    try:
+        tables = toml_of(text)
+    except NotToml as error:
+        raise _not_toml(error, where) from None
+    if strange := [name for name in tables if name != "targets"]:
+        problem = f"holds [{strange[0]}]; only tables such as [targets.NAME] may stand here, take the others out"
+        raise SettingsError(where=where, problem=problem)
+    return list(_validated(tables, where).targets.values())
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return toml_of(text_of(path))
@@ -78,10 +91,14 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
     except NotToml as error:
-        where = f"{path}, {error.place}" if error.place else str(path)
-        mend = "mend that line" if error.place else "mend the file"
-        raise SettingsError(where=where, problem=f"is not valid TOML: {error.what}; {mend}") from None
+        raise _not_toml(error, str(path)) from None
     raise SettingsError(where=str(path), problem=problem)
+
+
+def _not_toml(error: NotToml, where: str) -> SettingsError:
+    mend = "mend that line" if error.place else "mend the file"
+    placed = f"{where}, {error.place}" if error.place else where
+    return SettingsError(where=placed, problem=f"is not valid TOML: {error.what}; {mend}")
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_a_target_of_the_file_can_be_disabled_and_only_the_file_can_take_it_away
             ["x", "--run", "functions:shout", "--task-type", "t", "--options", '{"foo": 1}'],
             'has an unknown option "foo"; it takes isolated); mend that',
         ),
-        (["x", "--run", "nowhere:f", "--task-type", "t"], "or add it all the same with --no-check."),
+        (["x", "--run", "nowhere:f", "--task-type", "t"], "or do it all the same with --no-check."),
         (["x", "--run", "functions:shout"], "Missing option"),
     ],
 )  # fmt: skip
