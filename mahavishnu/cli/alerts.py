@@ -12,7 +12,9 @@ from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.ids import AlertId
 from mahavishnu.cli.printing import emit, line, moment, note, prose
 from mahavishnu.cli.shapes import Shape
-from mahavishnu.cli.shared import Group
+from mahavishnu.cli.shared import Group, options_of
+from mahavishnu.cli.times import read_between
+from mahavishnu.ports import EVER, Between
 
 if TYPE_CHECKING:
     from mahavishnu.jobs.alerts import Checked
@@ -23,8 +25,10 @@ group = Group(help="List, acknowledge and resolve alerts.")
 
 
 @group.command("list")
+@options_of(read_between, "within")
 def list_alerts(
     ctx: typer.Context,
+    within: Between,
     everything: Annotated[bool, typer.Option("--all", help="Also show resolved alerts.")] = False,
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to show, the newest first.")] = 20,
     wide: Wide = False,
@@ -32,13 +36,16 @@ def list_alerts(
 ) -> None:
     """List the alerts that are open or acknowledged. A condition has at most one.
 
+    --since and --until are about when they opened.
+
     Example: mahavishnu alerts list --all --json
     """
-    found = with_store(ctx, lambda store: store.alerts(last, unresolved=not everything), make=False)
+    found = with_store(ctx, lambda store: store.alerts(last, unresolved=not everything, within=within), make=False)
     if as_json:
         emit([_shape(each) for each in found])
         return
-    _table(found, empty="No alert yet." if everything else "No alert is open.", wide=wide)
+    empty = "No alert yet." if everything else "No alert is open."
+    _table(found, empty=empty if within == EVER else "No such alert opened in that time.", wide=wide)
 
 
 @group.command()

@@ -14,7 +14,10 @@ from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.flags import Json, flags_of, with_store
 from mahavishnu.cli.printing import emit, line, moment, prose, table
 from mahavishnu.cli.shapes import Shape
+from mahavishnu.cli.shared import options_of
+from mahavishnu.cli.times import read_between
 from mahavishnu.errors import did_you_mean
+from mahavishnu.ports import EVER, Between
 
 if TYPE_CHECKING:
     from mahavishnu.ports import Cost, Store
@@ -23,8 +26,10 @@ TAG = "tag:"
 DIMENSIONS = ("target", "adapter", "task_type", "day")
 
 
+@options_of(read_between, "within")
 def costs(
     ctx: typer.Context,
+    within: Between,
     by: Annotated[
         str,
         typer.Option(
@@ -32,11 +37,12 @@ def costs(
         ),
     ] = "target",
     window: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="AGE", help="How far back: 30d means 30 days in UTC including today, 12h the last twelve hours."
+            metavar="AGE",
+            help="Whole days: 30d means 30 days in UTC including today; 12h the last twelve hours. Default: 30d.",
         ),
-    ] = "30d",
+    ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the total.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -52,11 +58,15 @@ def costs(
     if as_csv and as_json:
         raise bad("--csv", "and --json exclude each other; give one")
     dimensions = read_dimensions(by)
-    since_us = since(window, SystemClock().now_us())
+    if window is not None and within != EVER:
+        raise bad("--window", "and --since or --until exclude each other; give one")
+    since_us, until_us = within.since_us or 0, within.until_us
+    if within == EVER:
+        since_us = since(window or "30d", SystemClock().now_us())
     settings = flags_of(ctx).settings()
 
     async def look(store: Store) -> Sequence[Cost]:
-        found = await store.costs(dimensions, since_us)
+        found = await store.costs(dimensions, since_us, until_us)
         tags = [each for each in dimensions if each.startswith(TAG) and not any(cost.by[each] for cost in found)]
         if tags:
             from mahavishnu.jobs.names import Kind, check_known
@@ -71,7 +81,8 @@ def costs(
     }
     if as_json:
         shapes = [_shape(each, dimensions) for each in found]
-        emit({"by": list(dimensions), "since": moment(since_us), "costs": shapes, "total": total})
+        when = {"since": moment(since_us), "until": moment(until_us)}
+        emit({"by": list(dimensions), **when, "costs": shapes, "total": total})
         return
     columns = (*dimensions, "executions", "cost_usd")
     rows = [list(_shape(each, dimensions).values()) for each in found]

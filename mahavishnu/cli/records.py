@@ -14,8 +14,10 @@ from mahavishnu.cli.flags import Json, Wide, flags_of, with_store
 from mahavishnu.cli.ids import OfDecision
 from mahavishnu.cli.printing import emit
 from mahavishnu.cli.shapes import decision_shape, execution_shape
+from mahavishnu.cli.shared import options_of
+from mahavishnu.cli.times import read_between
 from mahavishnu.model import Decision, Execution, Status
-from mahavishnu.ports import ExecutionQuery
+from mahavishnu.ports import EVER, Between, ExecutionQuery
 
 if TYPE_CHECKING:
     from mahavishnu.ports import Store
@@ -25,8 +27,10 @@ OfType = Annotated[str | None, typer.Option("--task-type", "-t", help="Only thes
 OfTarget = Annotated[str | None, typer.Option("--target", help="Only its.", autocompletion=target_names)]
 
 
+@options_of(read_between, "within")
 def decisions(
     ctx: typer.Context,
+    within: Between,
     last: Last = 20,
     task_type: OfType = None,
     wide: Wide = False,
@@ -34,13 +38,13 @@ def decisions(
 ) -> None:
     """List decisions, the newest first, with the reason for each.
 
-    Example: mahavishnu decisions --last 5
+    Example: mahavishnu decisions --since 2h --last 5
     """
     filters = Filters(task_type=task_type)
     settings = flags_of(ctx).settings()
 
     async def look(store: Store) -> Sequence[Decision]:
-        found = await store.decisions(last, task_type)
+        found = await store.decisions(last, task_type, within)
         if not found:
             await filters.check(store, settings)
         return found
@@ -53,11 +57,13 @@ def decisions(
         (each["at"], each["decision_id"], each["task"]["type"], each["selected"], each["probability"], each["reason"])
         for each in shapes
     ]
-    DECISIONS.show(rows, empty=f"No decision{filters} yet.", wide=wide)
+    DECISIONS.show(rows, empty=f"No decision{filters} {_when(within)}.", wide=wide)
 
 
+@options_of(read_between, "within")
 def executions(
     ctx: typer.Context,
+    within: Between,
     last: Last = 20,
     target: OfTarget = None,
     task_type: OfType = None,
@@ -68,9 +74,13 @@ def executions(
 ) -> None:
     """List executions, the newest first, and how each one ended.
 
+    --since and --until are about when they started.
+
     Example: mahavishnu executions --status failed --last 5
     """
-    query = ExecutionQuery(last=last, decision_id=decision, target=target, task_type=task_type, status=status)
+    query = ExecutionQuery(
+        last=last, decision_id=decision, target=target, task_type=task_type, status=status, within=within
+    )
     filters = Filters(task_type=task_type, target=target, decision_id=decision, status=status)
     settings = flags_of(ctx).settings()
 
@@ -84,4 +94,8 @@ def executions(
     if as_json:
         emit(shapes)
         return
-    EXECUTIONS.show_shapes(shapes, empty=f"No execution{filters} yet.", wide=wide)
+    EXECUTIONS.show_shapes(shapes, empty=f"No execution{filters} {_when(within)}.", wide=wide)
+
+
+def _when(within: Between) -> str:
+    return "yet" if within == EVER else "in that time"

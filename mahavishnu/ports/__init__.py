@@ -4,7 +4,7 @@ from mahavishnu.ports.adapters import Adapter, Call, Discovers, HostsWorkflows, 
 from mahavishnu.ports.backups import BackupManifest, Check, Progress, Restored, StoreLocation, Verification
 from mahavishnu.ports.clock import Clock
 from mahavishnu.ports.experiments import Assigned, Experiments, Stage, Trial
-from mahavishnu.ports.facts import Evidence, Fact, Settlement
+from mahavishnu.ports.facts import EVER, Between, Evidence, Fact, Settlement
 from mahavishnu.ports.money import Charge, Cost, Ledger, Queue
 from mahavishnu.ports.policies import Policy
 from mahavishnu.ports.presence import Presence
@@ -31,11 +31,13 @@ from mahavishnu.ports.stores import (
 from mahavishnu.ports.trials import Program, TrialEngine, Tryable
 
 __all__ = [
+    "EVER",
     "Adapter",
     "Aggregates",
     "Alerts",
     "Assigned",
     "BackupManifest",
+    "Between",
     "Call",
     "Charge",
     "Check",

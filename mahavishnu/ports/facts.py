@@ -13,6 +13,20 @@ Evidence = Execution | Revision
 """What is folded: executions that ended, and the changes that outcomes made."""
 
 
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A stretch of time: from `since_us` on, and before `until_us`; what is None bounds nothing."""
+
+    since_us: int | None = None
+    until_us: int | None = None
+
+    def __contains__(self, at_us: int) -> bool:
+        return (self.since_us is None or self.since_us <= at_us) and (self.until_us is None or at_us < self.until_us)
+
+
+EVER = Between()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """The end of a claimed run: after a success the key answers as long as raw facts are kept, else it is free."""

@@ -12,7 +12,7 @@ from mahavishnu.model.identity import IdKind
 from mahavishnu.model.unreadable import Rows, Switches
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports.experiments import Experiments
-from mahavishnu.ports.facts import Evidence, Fact, Settlement
+from mahavishnu.ports.facts import EVER, Between, Evidence, Fact, Settlement
 from mahavishnu.ports.money import Ledger, Queue
 from mahavishnu.ports.presence import Presence
 
@@ -38,6 +38,8 @@ class ExecutionQuery:
     target: str | None = None
     task_type: str | None = None
     status: Status | None = None
+    within: Between = EVER
+    """When they started."""
 
 
 class Facts(Protocol):
@@ -78,7 +80,7 @@ class Facts(Protocol):
 
     async def decision(self, decision_id: str) -> Decision | None: ...
 
-    async def decisions(self, last: int, task_type: str | None = None) -> Sequence[Decision]:
+    async def decisions(self, last: int, task_type: str | None = None, within: Between = EVER) -> Sequence[Decision]:
         """The newest first."""
         ...
 
@@ -259,8 +261,8 @@ class Alerts(Protocol):
         """
         ...
 
-    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Rows[Alert]:
-        """The newest first."""
+    async def alerts(self, last: int | None = None, *, unresolved: bool = False, within: Between = EVER) -> Rows[Alert]:
+        """Those that opened within that time, the newest first."""
         ...
 
     async def acknowledge_alert(self, alert_id: str, at_us: int) -> Alert:

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from mahavishnu.errors import UnknownName
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
 from mahavishnu.model.unreadable import Rows
+from mahavishnu.ports import EVER, Between
+from mahavishnu.storage.columns import between
 from mahavishnu.storage.rows import escaped, unescaped
 from mahavishnu.storage.sql_part import SqlPart
 from mahavishnu.storage.tables import alerts, watch
@@ -44,8 +46,8 @@ class SqlAlerts(SqlPart):
     async def keep_watch(self, before: Watch, after: Watch, alerts: Sequence[Alert]) -> bool:
         return await self._write(partial(_keep_watch, before=before, after=after, found=tuple(alerts)))
 
-    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Rows[Alert]:
-        return await self._read(partial(_alerts, last=last, unresolved=unresolved))
+    async def alerts(self, last: int | None = None, *, unresolved: bool = False, within: Between = EVER) -> Rows[Alert]:
+        return await self._read(partial(_alerts, last=last, unresolved=unresolved, within=within))
 
     async def acknowledge_alert(self, alert_id: str, at_us: int) -> Alert:
         change = {"status": AlertStatus.ACKNOWLEDGED.value, "acknowledged_at_us": at_us}
@@ -84,8 +86,10 @@ def _keep_watch(transaction: Transaction, before: Watch, after: Watch, found: Se
     return True
 
 
-def _alerts(connection: Connection, last: int | None, unresolved: bool) -> Rows[Alert]:
-    statement = _NEWEST.where(_UNRESOLVED) if unresolved else _NEWEST
+def _alerts(connection: Connection, last: int | None, unresolved: bool, within: Between) -> Rows[Alert]:
+    statement = _NEWEST.where(*between(alerts.c.opened_at_us, within))
+    if unresolved:
+        statement = statement.where(_UNRESOLVED)
     if last is not None:
         statement = statement.limit(max(last, 0))
     return _read(connection.execute(statement))

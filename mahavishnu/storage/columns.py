@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, SmallInteger, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, SmallInteger, Text
+
+from mahavishnu.ports import Between
 
 # SQLite makes a primary key the row's own number only where it is declared INTEGER, to the letter.
 _POSITION = BigInteger().with_variant(Integer(), "sqlite")
@@ -34,3 +38,9 @@ def maybe_whole(name: str) -> Column[int]:
 
 def flag(name: str) -> Column[int]:
     return Column(name, SmallInteger, nullable=False)
+
+
+def between(column: ColumnElement[Any], within: Between) -> list[ColumnElement[bool]]:
+    """The conditions under which a time lies within a stretch of time."""
+    conditions = [] if within.since_us is None else [column >= within.since_us]
+    return conditions if within.until_us is None else [*conditions, column < within.until_us]

@@ -21,6 +21,8 @@ from mahavishnu.model.loop import LoopReport
 from mahavishnu.model.unreadable import Rows
 from mahavishnu.model.workflow_run import StepEnd, WorkflowEnd, WorkflowRun, WorkflowStart
 from mahavishnu.ports import (
+    EVER,
+    Between,
     Claim,
     Clock,
     Evidence,
@@ -150,8 +152,8 @@ class MemoryStore(MemoryAlerts, MemoryMoney, MemoryExperiments, MemoryTargets):
     async def decision(self, decision_id: str) -> Decision | None:
         return self._ready().decisions.get(decision_id)
 
-    async def decisions(self, last: int, task_type: str | None = None) -> Sequence[Decision]:
-        newest = reversed(self._ready().decisions.values())
+    async def decisions(self, last: int, task_type: str | None = None, within: Between = EVER) -> Sequence[Decision]:
+        newest = (each for each in reversed(self._ready().decisions.values()) if each.at_us in within)
         return list(islice((each for each in newest if task_type in (None, each.task.type)), max(last, 0)))
 
     async def execution(self, execution_id: str) -> Execution | None:

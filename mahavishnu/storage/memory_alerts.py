@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mahavishnu.model.alert import Alert, AlertStatus, Watch
 from mahavishnu.model.unreadable import Rows
+from mahavishnu.ports import EVER, Between
 from mahavishnu.storage.alerts import unknown_alert
 
 
@@ -39,8 +40,9 @@ class MemoryAlerts(ABC):
                 kept.alerts[alert.id] = _with_news(found, alert)
         return True
 
-    async def alerts(self, last: int | None = None, *, unresolved: bool = False) -> Rows[Alert]:
-        found = [each for each in self._kept_alerts().alerts.values() if not (unresolved and each.resolved)]
+    async def alerts(self, last: int | None = None, *, unresolved: bool = False, within: Between = EVER) -> Rows[Alert]:
+        known = [alert for alert in self._kept_alerts().alerts.values() if alert.opened_at_us in within]
+        found = [alert for alert in known if not (unresolved and alert.resolved)]
         found.sort(key=lambda each: (each.opened_at_us, each.id), reverse=True)
         return Rows(found if last is None else found[: max(last, 0)])
 

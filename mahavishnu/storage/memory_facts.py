@@ -143,6 +143,7 @@ def matches(execution: Execution, query: ExecutionQuery) -> bool:
         and query.target in (None, execution.target)
         and query.task_type in (None, execution.task_type)
         and query.status in (None, execution.status)
+        and execution.started_at_us in query.within
     )
 
 

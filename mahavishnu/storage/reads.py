@@ -11,8 +11,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, exists, func, select
 
 from mahavishnu.model import Decision, Execution, Outcome, Status
-from mahavishnu.ports import Evidence, ExecutionQuery
-from mahavishnu.storage.rows import assignment_of, decision_of, ended_of, escaped, outcome_of, revision_of, running_of
+from mahavishnu.ports import Between, Evidence, ExecutionQuery
+from mahavishnu.storage.columns import between
+from mahavishnu.storage.rows import (
+    assignment_of,
+    decision_of,
+    ended_of,
+    escaped,
+    outcome_of,
+    revision_of,
+    running_of,
+)
 from mahavishnu.storage.tables import (
     announcements,
     assignments,
@@ -86,10 +95,11 @@ def decision(connection: Connection, decision_id: str) -> Decision | None:
     return found[0] if found else None
 
 
-def newest_decisions(connection: Connection, last: int, task_type: str | None) -> list[Decision]:
+def newest_decisions(connection: Connection, last: int, task_type: str | None, within: Between) -> list[Decision]:
     newest = select(decisions.c.position).order_by(decisions.c.position.desc()).limit(max(last, 0))
     if task_type is not None:
         newest = newest.where(decisions.c.task_type == escaped(task_type))
+    newest = newest.where(*between(decisions.c.at_us, within))
     statement = (
         _DECIDED.select_from(decisions.outerjoin(assignments, _ITS_ASSIGNMENTS))
         .where(decisions.c.position.in_(newest))
@@ -159,6 +169,7 @@ def _matching(statement: Select[Any], table: Table, query: ExecutionQuery) -> Se
     for column, wanted in conditions.items():
         if wanted is not None:
             statement = statement.where(table.c[column] == escaped(wanted))
+    statement = statement.where(*between(table.c.started_at_us, query.within))
     # Identifiers rise with time, so that no index on time is needed besides theirs.
     statement = statement.order_by(table.c.id.desc())
     return statement if query.last is None else statement.limit(max(query.last, 0))

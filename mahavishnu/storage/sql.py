@@ -18,6 +18,8 @@ from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome, Proces
 from mahavishnu.model.loop import LoopReport
 from mahavishnu.model.unreadable import Rows
 from mahavishnu.ports import (
+    EVER,
+    Between,
     Claim,
     Clock,
     Evidence,
@@ -180,9 +182,9 @@ class SqlStore(SqlAlerts, SqlIdentifiers, SqlLedger, SqlQueue, SqlExperiments, S
         found = await self._read(partial(reads.decision, decision_id=decision_id))
         return found or await self._lake().decision(decision_id)
 
-    async def decisions(self, last: int, task_type: str | None = None) -> Sequence[Decision]:
-        found = await self._read(partial(reads.newest_decisions, last=last, task_type=task_type))
-        return found if len(found) >= last else await self._lake().decisions_besides(found, last, task_type)
+    async def decisions(self, last: int, task_type: str | None = None, within: Between = EVER) -> Sequence[Decision]:
+        found = await self._read(partial(reads.newest_decisions, last=last, task_type=task_type, within=within))
+        return found if len(found) >= last else await self._lake().decisions_besides(found, last, task_type, within)
 
     async def execution(self, execution_id: str) -> Execution | None:
         found = await self._read(partial(reads.execution, execution_id=execution_id))

@@ -13,7 +13,7 @@ from mahavishnu.errors import StoreUnavailable, UnknownName
 from mahavishnu.model import DAY_US, Status, day_of
 from mahavishnu.model.identity import IdKind
 from mahavishnu.model.workflow_run import WorkflowEnd, WorkflowStart
-from mahavishnu.ports import ExecutionQuery, Settlement
+from mahavishnu.ports import Between, ExecutionQuery, Settlement
 from mahavishnu.testing.samples import Samples
 from tests.history import decision_of, executions, outcome_on
 from tests.integration.lakes import KEEPING, TODAY, WHOLE, check_days, clock_of, opened, publish, record, tidy
@@ -33,9 +33,14 @@ async def test_what_has_moved_is_found_as_before(store):
     runs = list(executions(300, TODAY - 5, 6, seed=4))
     await record(store, runs)
     newest = await store.decisions(250)
+    within = Between(newest[200].at_us, newest[10].at_us)
+    some = [await store.decisions(99, within=within), await store.executions(ExecutionQuery(last=99, within=within))]
+    assert some[0] == newest[11:110]
     await publish(store)
     await tidy(store, WHOLE)
     assert (await store.info()).rows["executions"] < 150
+    assert list(await store.decisions(99, within=within)) == some[0]
+    assert list(await store.executions(ExecutionQuery(last=99, within=within))) == some[1]
     for run in runs[::17]:
         assert await store.execution(run.id) == run
         assert await store.decision(run.decision_id) == decision_of(run)

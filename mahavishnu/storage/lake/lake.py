@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table
 
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome
-from mahavishnu.ports import Clock, ExecutionQuery, Fact, Keeping, Kept
+from mahavishnu.ports import Between, Clock, ExecutionQuery, Fact, Keeping, Kept
 from mahavishnu.storage.access import Access
 from mahavishnu.storage.aggregates import EARLIEST, Days, count_facts, drop_dailies, number_of_store, standing
 from mahavishnu.storage.lake import drawn, lookups
@@ -55,9 +55,11 @@ class Lake:
         both = {each.id: each for each in (*(found or ()), *hot)}
         return sorted(both.values(), key=lambda each: each.id, reverse=True)[: query.last]
 
-    async def decisions_besides(self, hot: Sequence[Decision], last: int, task_type: str | None) -> list[Decision]:
+    async def decisions_besides(
+        self, hot: Sequence[Decision], last: int, task_type: str | None, within: Between
+    ) -> list[Decision]:
         """These and those of the lake, the newest first."""
-        found = await self._ask(lambda parts: lookups.find_decisions(self._folder, parts, last, task_type))
+        found = await self._ask(lambda parts: lookups.find_decisions(self._folder, parts, last, task_type, within))
         both = {each.id: each for each in (*hot, *(found or ()))}
         return list(both.values())[: max(last, 0)]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Table
 
 from mahavishnu.model import Decision, Execution, Outcome, day_of
 from mahavishnu.model.identity import made_at_us
-from mahavishnu.ports import ExecutionQuery
+from mahavishnu.ports import Between, ExecutionQuery
 from mahavishnu.storage.lake.drawn import assignments_of
 from mahavishnu.storage.lake.duck import columns_of, duck, parquet
 from mahavishnu.storage.lake.folder import Folder
@@ -53,12 +54,16 @@ def find_executions(folder: Folder, parts: Sequence[Part], query: ExecutionQuery
         "status": None if query.status is None else query.status.value,
     }
     asked = {name: escaped(value) for name, value in wanted.items() if value is not None}
-    return [ended_of(row, None) for row in _select(folder, parts, executions, asked, "id DESC", query.last)]
+    when = _when("started_at_us", query.within)
+    return [ended_of(row, None) for row in _select(folder, parts, executions, asked, "id DESC", query.last, when)]
 
 
-def find_decisions(folder: Folder, parts: Sequence[Part], last: int, task_type: str | None) -> list[Decision]:
+def find_decisions(
+    folder: Folder, parts: Sequence[Part], last: int, task_type: str | None, within: Between
+) -> list[Decision]:
     asked = {} if task_type is None else {"task_type": escaped(task_type)}
-    return _with_assignments(folder, parts, _select(folder, parts, decisions, asked, "position DESC", last))
+    rows = _select(folder, parts, decisions, asked, "position DESC", last, _when("at_us", within))
+    return _with_assignments(folder, parts, rows)
 
 
 def find_outcomes(folder: Folder, parts: Sequence[Part], decision_id: str) -> list[Outcome]:
@@ -135,14 +140,26 @@ def _since(parts: Sequence[Part], decision_id: str) -> list[Part]:
     return [part for part in parts if day is None or part.day >= day - 1]
 
 
+def _when(column: str, within: Between) -> dict[str, int]:
+    """Conditions on a time, with their values."""
+    bounds = {f'"{column}" >= ?': within.since_us, f'"{column}" < ?': within.until_us}
+    return {condition: bound for condition, bound in bounds.items() if bound is not None}
+
+
 def _select(
-    folder: Folder, parts: Sequence[Part], table: Table, asked: dict[str, str], order: str, last: int | None
+    folder: Folder,
+    parts: Sequence[Part],
+    table: Table,
+    asked: Mapping[str, str],
+    order: str,
+    last: int | None,
+    when: Mapping[str, int] = MappingProxyType({}),
 ) -> Rows:
     files = folder.files([part.name for part in parts], table.name)
     if not files:
         return []
-    where = " AND ".join(f'"{column}" = ?' for column in asked) or "true"
+    where = " AND ".join([*(f'"{column}" = ?' for column in asked), *when]) or "true"
     limit = "" if last is None else f" LIMIT {max(last, 0)}"
     query = f"SELECT {columns_of(table)} FROM {parquet(files)} WHERE {where} ORDER BY {order}{limit}"  # noqa: S608
     with duck() as connection:
-        return connection.execute(query, list(asked.values())).fetchall()
+        return connection.execute(query, [*asked.values(), *when.values()]).fetchall()

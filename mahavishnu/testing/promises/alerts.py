@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mahavishnu.errors import UnknownName
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
+from mahavishnu.ports import Between
 from mahavishnu.testing.promises.places import Opener, Promise, opened, raised, samples, two
 from mahavishnu.testing.samples import ODD_TEXT, Samples
 
@@ -38,6 +39,8 @@ async def a_watch_and_its_alerts_come_back_exactly(opener: Opener) -> None:
         assert await other.watch() == after
         assert list(await other.alerts()) == [plain, odd]
         assert list(await other.alerts(1)) == [plain]
+        assert list(await other.alerts(within=Between(5, 9))) == [odd]
+        assert list(await other.alerts(within=Between(since_us=6), unresolved=True)) == [plain]
 
 
 async def of_two_that_go_on_from_the_same_watch_one_is_kept(opener: Opener) -> None:

@@ -12,7 +12,7 @@ from mahavishnu.errors import (
 )
 from mahavishnu.model import Execution, Status
 from mahavishnu.model.identity import IdKind
-from mahavishnu.ports import Evidence, ExecutionQuery, Fact
+from mahavishnu.ports import Between, Evidence, ExecutionQuery, Fact
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.promises.places import (
     ALL,
@@ -164,6 +164,15 @@ async def the_newest_come_first_and_every_condition_holds(opener: Opener) -> Non
         assert list(await store.executions(query)) == wanted[:2]
         assert list(await store.executions(ExecutionQuery(last=0))) == []
         assert list(await store.decisions(0)) == []
+        # From the first of the two moments on, and before the second.
+        within = Between(decisions[7].at_us, decisions[3].at_us)
+        assert list(await store.decisions(9, within=within)) == decisions[4:8]
+        assert list(await store.decisions(9, "rag", within)) == [e for e in decisions[4:8] if e.task.type == "rag"]
+        assert list(await store.decisions(9, within=Between(until_us=decisions[9].at_us))) == decisions[10:]
+        assert list(await store.decisions(1, within=Between(decisions[9].at_us))) == decisions[:1]
+        within = Between(ends[7].started_at_us, ends[3].started_at_us)
+        assert list(await store.executions(ExecutionQuery(within=within))) == ends[4:8]
+        assert list(await store.executions(ExecutionQuery(within=Between(ends[0].started_at_us)))) == ends[:1]
 
 
 async def what_fails_leaves_nothing_behind_and_harms_nobody(opener: Opener) -> None:
