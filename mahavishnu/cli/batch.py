@@ -16,9 +16,9 @@ import typer
 from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import BATCH
-from mahavishnu.cli.exits import FAILED, QUEUED
+from mahavishnu.cli.exits import QUEUED, end_badly
 from mahavishnu.cli.flags import Json, if_stopped, with_app
-from mahavishnu.cli.printing import emit, line, note
+from mahavishnu.cli.printing import emit, line
 from mahavishnu.cli.shapes import Shape, result_shape, usd
 from mahavishnu.errors import TaskQueued
 from mahavishnu.model import Report, Status
@@ -118,11 +118,12 @@ def run(
     else:
         _show(tally)
     if tally.failed:
-        note(f"{tally.failed} of {tally.tasks} tasks failed; {_to_go_on(tasks)} to try them again.")
-        raise typer.Exit(FAILED)
+        sentence = f"{tally.failed} of {tally.tasks} tasks failed; {_to_go_on(tasks)} to try them again."
+        end_badly(sentence, code="tasks-failed", as_json=as_json, failed=tally.failed, tasks=tally.tasks)
     if tally.queued:
-        note(f"{tally.queued} of {tally.tasks} tasks wait for room in a budget (mahavishnu budgets queue).")
-        raise typer.Exit(QUEUED)
+        sentence = f"{tally.queued} of {tally.tasks} tasks wait for room in a budget (mahavishnu budgets queue)."
+        counted = {"queued": tally.queued, "tasks": tally.tasks}
+        end_badly(sentence, code="tasks-queued", as_json=as_json, exit_code=QUEUED, **counted)
 
 
 def _to_go_on(tasks: Path) -> str:

@@ -15,10 +15,10 @@ from mahavishnu.cli import amounts
 from mahavishnu.cli.amounts import usd_text
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.budget_view import entry_shape, show_entries
-from mahavishnu.cli.exits import BAD_INPUT
+from mahavishnu.cli.exits import BAD_INPUT, end_badly
 from mahavishnu.cli.flags import Json, Wide, with_store
 from mahavishnu.cli.ids import MaybeExecutionId
-from mahavishnu.cli.printing import emit, line, note
+from mahavishnu.cli.printing import emit, line
 from mahavishnu.errors import UnknownName
 from mahavishnu.model import LedgerEntry, Micros
 
@@ -82,10 +82,10 @@ def bill(
         error = UnknownName(kind="charged execution", name=found.unknown[0], see="mahavishnu executions")
         if file is None:
             raise error
-        note(
-            f"{len(found.unknown)} of {found.bills} bills are for executions without a charge: {_some(found.unknown)}."
-        )
-        raise typer.Exit(BAD_INPUT)
+        unknown = len(found.unknown)
+        sentence = f"{unknown} of {found.bills} bills are for executions without a charge: {_some(found.unknown)}."
+        counted = {"unknown": unknown, "bills": found.bills}
+        end_badly(sentence, code="unknown-bills", as_json=as_json, exit_code=BAD_INPUT, **counted)
 
 
 def _bills(execution_id: str | None, amount: str | None, remark: str, file: Path | None) -> Sequence[Bill]:

@@ -14,7 +14,7 @@ from mahavishnu.cli import answer
 from mahavishnu.cli.arguments import bad
 from mahavishnu.cli.columns import CHECKED_TARGETS, FOUND_TARGETS
 from mahavishnu.cli.completion import target_names
-from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.exits import FAILED, end_badly
 from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.printing import emit, note, prose, waiting
@@ -82,8 +82,7 @@ def discover(
     else:
         _show(shapes, wide=wide)
     if not any(each.problem is None for each in answers):
-        note("No engine could be asked.")
-        raise typer.Exit(FAILED)
+        end_badly("No engine could be asked.", code="no-engine", as_json=as_json)
     if new and not add and not as_json:
         _offer(ctx, new, names)
 

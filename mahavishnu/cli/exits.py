@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -69,6 +69,24 @@ def say(error: BaseException, sentence: str, flags: Flags) -> None:
         sys.stderr.write(json.dumps({"error": error_shape(error, said)}) + "\n")
     else:
         note(said)
+
+
+def end_badly(
+    sentence: str,
+    *,
+    code: str,
+    as_json: bool,
+    exit_code: int = FAILED,
+    mend: str | None = None,
+    **facts: str | int,
+) -> NoReturn:
+    """How a command ends that has printed its answer and has not succeeded; `say` is for exceptions."""
+    if as_json:
+        mend = _after_the_semicolon(sentence) if mend is None else mend
+        sys.stderr.write(json.dumps({"error": {"code": code, "message": sentence, "mend": mend, **facts}}) + "\n")
+    else:
+        note(sentence)
+    raise typer.Exit(exit_code)
 
 
 def error_shape(error: BaseException, sentence: str) -> dict[str, Any]:

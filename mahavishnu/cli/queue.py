@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mahavishnu.cli.columns import QUEUE
-from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.exits import end_badly
 from mahavishnu.cli.flags import Json, Wide, if_stopped, with_app, with_store
 from mahavishnu.cli.ids import QueuedId
 from mahavishnu.cli.printing import emit, emit_line, line, moment, note, prose, waiting
@@ -86,8 +86,8 @@ def remove(
 
     gone, moved = with_store(ctx, act, make=False)
     if not moved:
-        note(f"{queued} has just begun to run; see: mahavishnu budgets queue --all.")
-        raise typer.Exit(FAILED)
+        sentence = f"{queued} has just begun to run; see: mahavishnu budgets queue --all."
+        end_badly(sentence, code="already-running", as_json=as_json, queued_id=queued)
     if as_json:
         emit(queued_shape(gone))
     else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.exits import end_badly
 from mahavishnu.cli.flags import Json, with_app
 from mahavishnu.cli.ids import DecisionId, ExecutionId
-from mahavishnu.cli.printing import emit, note, prose, waiting
+from mahavishnu.cli.printing import emit, prose, waiting
 from mahavishnu.cli.shapes import execution_shape
 
 
@@ -47,5 +47,5 @@ def cancel(
     elif told:
         prose(f"Told decision {decision_id} to stop.")
     if not told:
-        note(f"Nothing of decision {decision_id} could be stopped from here; see: mahavishnu status EXECUTION_ID.")
-        raise typer.Exit(FAILED)
+        sentence = f"Nothing of decision {decision_id} could be stopped from here; see: mahavishnu status EXECUTION_ID."
+        end_badly(sentence, code="not-stopped", as_json=as_json, decision_id=decision_id)

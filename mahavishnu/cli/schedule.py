@@ -13,7 +13,7 @@ import typer
 
 from mahavishnu.cli import scheduling
 from mahavishnu.cli.columns import SCHEDULE
-from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.exits import end_badly
 from mahavishnu.cli.flags import Json, Wide, flags_of, if_stopped, with_store
 from mahavishnu.cli.foreground import asked_to_stop, running, stay
 from mahavishnu.cli.printing import emit, flush, line, moment, note, prose, table, waiting
@@ -153,8 +153,7 @@ def list_(
         SCHEDULE.show([_row(each) for each in shapes], empty="There is no job.", wide=wide)
     idle = [job for job in JOBS if not any(each["next"] for each in shapes if each["job"] == job)]
     if idle:
-        note(_warning(scheduler, idle))
-        raise typer.Exit(FAILED)
+        end_badly(_warning(scheduler, idle), code="job-not-scheduled", as_json=as_json)
 
 
 @group.command()

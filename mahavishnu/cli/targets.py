@@ -170,6 +170,7 @@ def _unreadable_shape(row: Unreadable) -> Shape:
         "source": "store",
         "health": "unreadable",
         "detail": str(row),
+        "put_aside": [],
     }
 
 

@@ -9,10 +9,10 @@ import typer
 
 from mahavishnu.cli import arguments, workflow_view
 from mahavishnu.cli.columns import WORKFLOWS
-from mahavishnu.cli.exits import FAILED
+from mahavishnu.cli.exits import end_badly
 from mahavishnu.cli.flags import Json, Wide, flags_of, if_stopped, with_app, with_store
 from mahavishnu.cli.ids import RunId
-from mahavishnu.cli.printing import emit, note, prose
+from mahavishnu.cli.printing import emit, prose
 from mahavishnu.cli.shared import Group
 from mahavishnu.cli.workflow_places import hand_over_and_follow, place_of
 from mahavishnu.cli.workflow_view import Kept
@@ -69,6 +69,7 @@ def run(
     ] = HERE,
     folder: Folder = None,
     concurrency: Concurrency = None,
+    wide: Wide = False,
     as_json: Json = False,
 ) -> None:
     """Run a workflow. Each step is a task; it is routed as soon as the steps that it needs have succeeded.
@@ -96,7 +97,7 @@ def run(
                 return await here(app, progress), kept
             return await hand_over_and_follow(app, flags_of(ctx), place, workflow, inputs, name, progress), kept
 
-    _end(*with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
+    _end(*with_app(ctx, carry_out, adapters=place.adapters), workflow, wide=wide, as_json=as_json)
 
 
 @group.command()
@@ -142,6 +143,7 @@ def resume(
     ] = None,
     folder: Folder = None,
     concurrency: Concurrency = None,
+    wide: Wide = False,
     as_json: Json = False,
 ) -> None:
     """Continue a workflow that failed, was stopped, or lost its process.
@@ -165,7 +167,7 @@ def resume(
             handed = hand_over_and_follow(app, flags_of(ctx), place, workflow, before.inputs, run_id, progress)
             return await handed, kept
 
-    _end(*with_app(ctx, carry_out, adapters=place.adapters), workflow, as_json=as_json)
+    _end(*with_app(ctx, carry_out, adapters=place.adapters), workflow, wide=wide, as_json=as_json)
 
 
 @group.command()
@@ -224,8 +226,8 @@ def cancel(
     elif asked:
         prose(f"Asked run {run_id} to stop.")
     if not asked:
-        note(f"Run {run_id} has ended already; see: mahavishnu workflow status {run_id}")
-        raise typer.Exit(FAILED)
+        sentence = f"Run {run_id} has ended already; see: mahavishnu workflow status {run_id}"
+        end_badly(sentence, code="already-ended", as_json=as_json, run_id=run_id)
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------
@@ -282,12 +284,12 @@ def _what_is_left(run_id: str) -> str:
     return f"to run what is left: mahavishnu workflow resume {run_id}"
 
 
-def _end(report: WorkflowReport, kept: Kept, workflow: Workflow, *, as_json: bool) -> None:
+def _end(report: WorkflowReport, kept: Kept, workflow: Workflow, *, wide: bool, as_json: bool) -> None:
     if as_json:
         emit(workflow_view.report_shape(report))
     else:
-        workflow_view.show(report, workflow_view.leaves(workflow), kept)
+        workflow_view.show(report, workflow_view.leaves(workflow), kept, wide=wide)
     if not report.succeeded:
-        left = _what_is_left(report.run_id)
-        note(left[0].upper() + left[1:])
-        raise typer.Exit(FAILED)
+        mend = f"mahavishnu workflow resume {report.run_id}"
+        sentence = f"To run what is left: {mend}"
+        end_badly(sentence, code="workflow-not-done", as_json=as_json, mend=mend, run_id=report.run_id)

@@ -47,6 +47,7 @@ def test_a_target_that_cannot_be_read_is_listed_as_such_and_can_be_removed(cli: 
     whisper, shout = cli.ok("targets", "list")
     assert (whisper["name"], whisper["health"]) == ("whisper", "healthy")
     assert (shout["name"], shout["health"]) == ("shout", "unreadable")
+    assert (whisper["put_aside"], shout["put_aside"]) == ([], [])
     assert 'it lacks the field "' in shout["detail"]
     assert cli("targets", "list").code == 0
     assert cli("execute", "hello", "-t", "say").code == 0
