@@ -122,8 +122,9 @@ def run(
         end_badly(sentence, code="tasks-failed", as_json=as_json, failed=tally.failed, tasks=tally.tasks)
     if tally.queued:
         sentence = f"{tally.queued} of {tally.tasks} tasks wait for room in a budget (mahavishnu budgets queue)."
-        counted = {"queued": tally.queued, "tasks": tally.tasks}
-        end_badly(sentence, code="tasks-queued", as_json=as_json, exit_code=QUEUED, **counted)
+        end_badly(
+            sentence, code="tasks-queued", as_json=as_json, exit_code=QUEUED, queued=tally.queued, tasks=tally.tasks
+        )
 
 
 def _to_go_on(tasks: Path) -> str:

@@ -84,8 +84,9 @@ def bill(
             raise error
         unknown = len(found.unknown)
         sentence = f"{unknown} of {found.bills} bills are for executions without a charge: {_some(found.unknown)}."
-        counted = {"unknown": unknown, "bills": found.bills}
-        end_badly(sentence, code="unknown-bills", as_json=as_json, exit_code=BAD_INPUT, **counted)
+        end_badly(
+            sentence, code="unknown-bills", as_json=as_json, exit_code=BAD_INPUT, unknown=unknown, bills=found.bills
+        )
 
 
 def _bills(execution_id: str | None, amount: str | None, remark: str, file: Path | None) -> Sequence[Bill]:
