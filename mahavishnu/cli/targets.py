@@ -15,7 +15,7 @@ from mahavishnu.cli.flags import Json, Wide, with_app
 from mahavishnu.cli.printing import emit, line, pairs, prose, waiting
 from mahavishnu.cli.shapes import Shape, standing_shape, stat_shape
 from mahavishnu.cli.shared import Group
-from mahavishnu.errors import ADD_A_TARGET, InvalidTarget, NoTargetYet, UnknownName
+from mahavishnu.errors import ADD_A_TARGET, InvalidTarget, UnknownName
 from mahavishnu.model import Target
 from mahavishnu.model.unreadable import Unreadable
 
@@ -127,7 +127,7 @@ def standing_of(app: App, name: str) -> Standing:
     standings = app.orchestrator.standings()
     found = next((each for each in standings if each.target.name == name), None)
     if found is None and not standings:
-        raise NoTargetYet(kind="target", name=name)
+        raise UnknownName(kind="target", name=name, see=ADD_A_TARGET)
     if found is None:
         from mahavishnu.settings import nearest
 

@@ -10,10 +10,10 @@ from mahavishnu.engine.breaker import Breaker, BreakerState, Permit, Verdict
 from mahavishnu.engine.places import Places
 from mahavishnu.engine.supervision import said
 from mahavishnu.errors import (
+    ADD_A_TARGET,
     Contained,
     InvalidTarget,
     Misconfigured,
-    NoTargetYet,
     TargetExists,
     TargetIsConfigured,
     UnknownName,
@@ -170,7 +170,7 @@ class Roster:
         if self.taking(task_type):
             return
         if not self._entries:
-            raise NoTargetYet(kind="task type", name=task_type)
+            raise UnknownName(kind="task type", name=task_type, see=ADD_A_TARGET)
         known = {word for entry in self._entries.values() for word in entry.target.task_types} - {ANY}
         raise UnknownName(
             kind="task type", name=task_type, nearest=_nearest(task_type, known), see="mahavishnu targets list"
@@ -379,7 +379,7 @@ class Roster:
                 if row.kind == "target" and row.name == name:
                     raise InvalidTarget(target=name, field="row", problem=f"cannot be read: {row.problem}; {row.mend}")
             if not self._entries:
-                raise NoTargetYet(kind="target", name=name)
+                raise UnknownName(kind="target", name=name, see=ADD_A_TARGET)
             near = _nearest(name, self._entries)
             raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
         return entry

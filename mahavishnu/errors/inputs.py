@@ -55,11 +55,15 @@ class InvalidOutcome(InputError):
         return stopped(f"The outcome {self.problem}")
 
 
+ADD_A_TARGET = "mahavishnu targets add NAME --run MODULE:FUNCTION --task-type TYPE"
+
+
 @dataclass(eq=False, kw_only=True)
 class UnknownName(InputError):
     """A name that nothing carries; `kind` says of what: a target, a task type, a policy, a decision, …
 
-    `forcible`: the command takes the name all the same with --force, for what is to come later.
+    `see` is the command that shows what there is, or `ADD_A_TARGET` where there is no target at all. `forcible`: the
+    command takes the name all the same with --force, for what is to come later.
     """
 
     code: ClassVar[str] = "unknown-name"
@@ -71,21 +75,12 @@ class UnknownName(InputError):
 
     def __str__(self) -> str:
         hint = did_you_mean(self.nearest)
-        if not hint:
+        if self.see == ADD_A_TARGET:
+            hint = f"; there is no target yet, add one: {self.see}"
+        elif not hint:
             hint = f"; {self.see} shows what there is." if self.see else "."
         force = " Where it is to come later, add --force." if self.forcible else ""
         return f'There is no {self.kind} "{self.name}"{hint}{force}'
-
-
-ADD_A_TARGET = "mahavishnu targets add NAME --run MODULE:FUNCTION --task-type TYPE"
-
-
-@dataclass(eq=False, kw_only=True)
-class NoTargetYet(UnknownName):
-    """An unknown name where there is no target at all: the first one has yet to be added."""
-
-    def __str__(self) -> str:
-        return f'There is no {self.kind} "{self.name}"; there is no target yet, add one: {ADD_A_TARGET}'
 
 
 @dataclass(eq=False, kw_only=True)
@@ -127,6 +122,8 @@ class TargetIsConfigured(InputError):
 @dataclass(eq=False, kw_only=True)
 class TargetIsEditedInFile(TargetIsConfigured):
     """One that the configuration file declares is as that file says."""
+
+    code: ClassVar[str] = "target-is-edited-in-file"
 
     def __str__(self) -> str:
         return f'Target "{self.target}" is declared in {self.where}; edit [targets.{self.target}] there.'

@@ -15,6 +15,8 @@ SAMPLES = [
     errors.UnknownName(kind="target", name="a", nearest="b"),
     errors.TargetExists(target="a", where="the store"),
     errors.TargetIsConfigured(target="a", where="config/mahavishnu.toml"),
+    errors.TargetIsEditedInFile(target="a", where="config/mahavishnu.toml"),
+    errors.TargetChanged(target="a"),
     errors.KeyReused(key="k", decision_id="D"),
     errors.SettingsError(where="config", problem="is odd"),
     errors.PluginMissing(plugin="agno", module="agno", extra="agno"),
