@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from mahavishnu.errors import InvalidTarget, InvalidTask
@@ -35,6 +35,18 @@ def target_of(given: object) -> Target:
         problem = f"must be mahavishnu.model.Target, not {shown(given)}"
         raise InvalidTarget(target=shown(given), field="class", problem=problem)
     return cast("Target", given)
+
+
+def targets_of(given: object) -> list[Target]:
+    if not issubclass(type(given), list | tuple):
+        raise InvalidTarget(target=shown(given), field="list", problem="must be a list of targets")
+    return [target_of(target) for target in cast("Sequence[object]", given)]
+
+
+def targets_by_name(given: object) -> dict[str, Target]:
+    if not issubclass(type(given), Mapping):
+        raise InvalidTarget(target=shown(given), field="table", problem="must be a mapping of names to targets")
+    return {name_of(name): target_of(target) for name, target in cast("Mapping[object, object]", given).items()}
 
 
 def switch_of(target: object, given: object) -> bool:

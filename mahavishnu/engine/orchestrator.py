@@ -303,7 +303,8 @@ class UnifiedOrchestrator:
 
     async def put_targets(self, targets: Sequence[Target], before: Mapping[str, Target], *, anew: bool = False) -> None:
         """Add them, or put them in the place of those `before`, with their evidence: see `Targets.put_targets`."""
-        await self._roster.put([asked.target_of(target) for target in targets], before, forget_switches=anew)
+        put, instead_of = asked.targets_of(targets), asked.targets_by_name(before)
+        await self._roster.put(put, instead_of, forget_switches=anew)
 
     async def remove_target(self, name: str) -> None:
         await self._roster.remove(asked.name_of(name))

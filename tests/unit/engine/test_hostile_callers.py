@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.errors import InputError, InvalidOutcome, InvalidTask, MahavishnuError, UnknownName
+from mahavishnu.errors import InputError, InvalidOutcome, InvalidTarget, InvalidTask, MahavishnuError, UnknownName
 from mahavishnu.model import Budget, Outcome, Target, Task
 from mahavishnu.storage import open_store
 from tests import hostile
@@ -33,6 +33,7 @@ FIELDS = {
     "status": ["execution_id"],
     "switch_target": ["name", "enabled"],
     "remove_target": ["name"],
+    "put_targets": ["targets", "before"],
     "stats": ["task_type", "target"],
 }
 
@@ -70,6 +71,8 @@ async def ask(orchestrator, store, what, wrong, decision_id):
             await orchestrator.execute_many(**given)
         case "switch_target":
             await orchestrator.switch_target(**{"name": "other", "enabled": True, **given})
+        case "put_targets":
+            await orchestrator.put_targets(**{"targets": [], "before": {}, **given})
         case "route" | "execute":
             await getattr(orchestrator, what)(**{"task": Task(type="t", text="x"), **given})
         case _:
@@ -120,6 +123,10 @@ def test_only_errors_of_this_software_come_out_and_the_next_task_is_done(engine,
         ("status", {"execution_id": {}}, UnknownName),
         ("switch_target", {"enabled": "no"}, InputError),
         ("remove_target", {"name": 5}, UnknownName),
+        ("put_targets", {"targets": 5}, InvalidTarget),
+        ("put_targets", {"targets": [5]}, InvalidTarget),
+        ("put_targets", {"before": {"a": 5}}, InvalidTarget),
+        ("put_targets", {"before": ["a"]}, InvalidTarget),
     ],
 )
 async def test_nonsense_is_refused_by_its_own_kind_of_error_before_anything_is_recorded(
