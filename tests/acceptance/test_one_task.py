@@ -147,7 +147,8 @@ def test_what_a_target_refuses_exits_2(cli: Any):
     ended = cli("execute", "hello", "-t", "say", "--json")
     assert ended.code == 2
     assert (ended.json["status"], ended.json["error_code"]) == ("refused", "refused")
-    assert ended.sentence == "I do not take that"
+    decision = ended.json["decision_id"]
+    assert ended.sentence == f"picky refused the task (decision {decision}): I do not take that."
 
 
 @pytest.mark.parametrize("command", ["route", "execute"])
