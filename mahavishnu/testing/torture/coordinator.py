@@ -123,6 +123,7 @@ class _Run:
                 if not report.holds:
                     # What one round broke must not be found again in the next.
                     await self._fleet.renew()
+                    self._fleet.put_away(f"round-{round_.number}")
             report = await self._end()
             self._tell(report)
             reports.append(report)

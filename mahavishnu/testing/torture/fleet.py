@@ -215,6 +215,15 @@ class Fleet:
         for file in self._folder.glob("*.jsonl"):
             os.truncate(file, 0)
 
+    def put_away(self, name: str) -> None:
+        """Move the files of the workers that are gone into a folder, where no later round empties them."""
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        running = {worker.name for worker in self.workers}
+        for file in self._folder.iterdir():
+            if file.is_file() and file.stem not in running:
+                file.rename(folder / file.name)
+
     async def renew(self) -> None:
         """Kill all workers, and put fresh ones in their places."""
         await self.kill()
