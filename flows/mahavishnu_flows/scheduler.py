@@ -31,7 +31,7 @@ NEXT = 3
 """How many runs of a job Prefect keeps in store, at the least."""
 
 _MODULE = "mahavishnu_flows.schedules"
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 """A server on SQLite that has many runs to plan may be deaf for as long."""
 
 _PAGE = 200

@@ -34,7 +34,7 @@ def settings(url, spool):
         None,
         {},
         {
-            "store": {"url": url, "spool": str(spool), "patience_s": 0.4},
+            "store": {"url": url, "spool": str(spool), "patience_s": 1.0},
             "routing": {"refresh_s": 0.1},
             "targets": targets,
         },

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.cli import trial_settings, trials
+from mahavishnu.cli import toml, trial_settings, trials
 from mahavishnu.cli.mending import mend_of
 from mahavishnu.cli.trials import Trial, bring_up, stop_all, trial_of
 from mahavishnu.errors import Crashed, SettingsError, Transient
@@ -175,7 +175,7 @@ Values = st.recursive(
 
 @given(Values)
 def test_whatever_is_written_is_read_back(value: Any):
-    assert tomllib.loads(f"value = {trial_settings._value(value)}")["value"] == value
+    assert tomllib.loads(f"value = {toml.value_text(value)}")["value"] == value
 
 
 def test_what_is_written_is_a_configuration_with_the_engines_and_their_targets(tmp_path):
