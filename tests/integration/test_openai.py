@@ -90,7 +90,7 @@ async def test_it_keeps_the_promise(promise: Promise, streamed: bool, adapter, s
         succeeds=trial("echo", value="hello"),
         fails=trial("broken-500"),
         hangs=trial("slow-first-token"),
-        refused=trial("echo", text=""),
+        refused=Trial(target=model("echo", stream=streamed), task=asking(no_such_parameter=1)),
         misconfigured=trial("no-such-model"),
         numbered=lambda number: trial("echo", f"number {number}", f"number {number}"),
         calls=lambda: server.calls("broken-500"),

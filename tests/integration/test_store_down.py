@@ -63,7 +63,8 @@ async def written(app):
 
 
 def samples_of(stats):
-    return sum(stat.scorecard.samples for stat in stats)
+    """Everything that ended: what was lost is no sample, and is counted apart."""
+    return sum(stat.scorecard.samples + stat.scorecard.lost for stat in stats)
 
 
 async def check(url, answered):
