@@ -29,9 +29,9 @@ from mahavishnu.settings import EvidenceSettings, Settings, load_settings, secre
 from mahavishnu.storage import open_store
 
 if TYPE_CHECKING:
-    from mahavishnu.engine.evidence import Stat
     from mahavishnu.engine.orchestrator import UnifiedOrchestrator
-    from mahavishnu.engine.workflows import WorkflowRunner
+    from mahavishnu.engine.routing.evidence import Stat
+    from mahavishnu.engine.workflows.runner import WorkflowRunner
 
 log = logging.getLogger("mahavishnu.engine")
 
@@ -52,7 +52,7 @@ class App:
 
     async def stats_of_last(self, days: int) -> Sequence[Stat]:
         """What is known of the last days, each of which counts in full."""
-        from mahavishnu.engine.evidence import stat_of
+        from mahavishnu.engine.routing.evidence import stat_of
         from mahavishnu.jobs.scores import scorecards_of, scoring_of
 
         window = EvidenceSettings(decay_per_day=1, window_days=days)
@@ -92,7 +92,7 @@ async def open_app(
     """
     # The engine is imported here: a command that only reads the store has no need of it.
     from mahavishnu.engine.orchestrator import UnifiedOrchestrator
-    from mahavishnu.engine.workflows import WorkflowRunner
+    from mahavishnu.engine.workflows.runner import WorkflowRunner
     from mahavishnu.jobs.scores import fold, scoring_of
     from mahavishnu.storage.spool import spool_of
 

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from mahavishnu.app import open_app
-from mahavishnu.engine.passage import Perform
+from mahavishnu.engine.workflows.execution import Perform
 from mahavishnu.model import Status
 from mahavishnu.model.workflow import Step
 from mahavishnu.model.workflow_run import StepReport, StepStatus

@@ -27,7 +27,7 @@ from mahavishnu.redaction import redacted
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.engine.roster import Standing
+    from mahavishnu.engine.routing.roster import Standing
 
 ANSWERS_WITHIN_S = 30.0
 

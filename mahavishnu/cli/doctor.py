@@ -24,7 +24,7 @@ from mahavishnu.redaction import redacted
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.engine.roster import Standing
+    from mahavishnu.engine.routing.roster import Standing
     from mahavishnu.model.unreadable import Unreadable
     from mahavishnu.settings import Settings
 

@@ -21,7 +21,7 @@ from mahavishnu.model.queued import QueuedTask, QueueStatus
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.engine.queue import Drained
+    from mahavishnu.engine.spending.queue import Drained
     from mahavishnu.ports import Store
 
 group = Group(invoke_without_command=True)

@@ -15,8 +15,8 @@ from mahavishnu.redaction import redacted, without_secrets
 from mahavishnu.stats.evidence import estimate, merged
 
 if TYPE_CHECKING:
-    from mahavishnu.engine.evidence import Stat
-    from mahavishnu.engine.roster import Standing
+    from mahavishnu.engine.routing.evidence import Stat
+    from mahavishnu.engine.routing.roster import Standing
 
 Shape = dict[str, Any]
 

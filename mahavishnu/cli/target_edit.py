@@ -21,7 +21,7 @@ from mahavishnu.model import Target
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.engine.roster import Standing
+    from mahavishnu.engine.routing.roster import Standing
 
 NONE = "none"
 """What is typed to take a value away."""
@@ -120,7 +120,7 @@ def _read(field: str, typed: Any) -> Any:
 
 async def _stored(app: App, name: str, flags: Flags) -> Target:
     """The target as the store has it. Raises where there is none, or where it is not the store's."""
-    from mahavishnu.engine.roster import CONFIGURATION
+    from mahavishnu.engine.routing.roster import CONFIGURATION
     from mahavishnu.settings import find_config
 
     source = standing_of(app, name).source

@@ -21,7 +21,7 @@ from mahavishnu.model.unreadable import Unreadable
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.engine.roster import Standing
+    from mahavishnu.engine.routing.roster import Standing
 
 NO_TARGET_YET = f"There is no target yet; add one: {ADD_A_TARGET}"
 

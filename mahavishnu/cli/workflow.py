@@ -22,7 +22,7 @@ from mahavishnu.model.workflow_run import HERE, StepStatus, WorkflowReport, Work
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.engine.course import Progress
+    from mahavishnu.engine.workflows.progress import Progress
 
 group = Group(help="Run workflows: tasks that depend on each other.")
 
@@ -234,7 +234,7 @@ def cancel(
 
 
 def _read(file: Path) -> Workflow:
-    from mahavishnu.engine.definitions import read_workflow
+    from mahavishnu.engine.workflows.definitions import read_workflow
 
     try:
         from mahavishnu.settings import text_of
@@ -252,7 +252,7 @@ def _inputs(given: list[str] | None, given_json: str | None) -> dict[str, Any]:
 
 
 def _found(ctx: typer.Context, run_id: str) -> WorkflowRun:
-    from mahavishnu.engine.workflow_reports import unknown_run
+    from mahavishnu.engine.workflows.reports import unknown_run
 
     found = with_store(ctx, lambda store: store.workflow(run_id), make=False)
     if found is None:
@@ -269,7 +269,7 @@ async def _succeeded_before(app: App, run_id: str) -> Kept:
 
 
 def _stored(run: WorkflowRun) -> Workflow:
-    from mahavishnu.engine.definitions import workflow_of
+    from mahavishnu.engine.workflows.definitions import workflow_of
 
     return workflow_of(run.definition, f'run "{run.id}"')
 

@@ -17,8 +17,8 @@ from mahavishnu.model.workflow_run import HERE, WorkflowReport
 
 if TYPE_CHECKING:
     from mahavishnu.app import App
-    from mahavishnu.engine.course import Progress
-    from mahavishnu.engine.hosting import Host
+    from mahavishnu.engine.workflows.hosting import Host
+    from mahavishnu.engine.workflows.progress import Progress
     from mahavishnu.ports import Adapter
 
 USUAL_POOL = "mahavishnu"
@@ -66,7 +66,7 @@ async def hand_over_and_follow(
 ) -> WorkflowReport:
     """Begin it there, and show how it goes until it has ended."""
     from mahavishnu.engine.clock import SystemClock
-    from mahavishnu.engine.hosting import follow, hand_over
+    from mahavishnu.engine.workflows.hosting import follow, hand_over
 
     clock = SystemClock()
     host = _host(app, flags, place)
@@ -79,7 +79,7 @@ async def hand_over_and_follow(
 
 
 def _host(app: App, flags: Flags, place: Place) -> Host:
-    from mahavishnu.engine.hosting import Host
+    from mahavishnu.engine.workflows.hosting import Host
     from mahavishnu.ports import HostsWorkflows
     from mahavishnu.settings import find_config, without_password
     from mahavishnu.storage.address import wherever

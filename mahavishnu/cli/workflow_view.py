@@ -18,7 +18,7 @@ from mahavishnu.model.workflow_run import StepReport, StepStatus, WorkflowReport
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from mahavishnu.engine.course import Progress
+    from mahavishnu.engine.workflows.progress import Progress
 
 _NONE: Mapping[str, StepReport] = MappingProxyType({})
 

@@ -6,21 +6,21 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mahavishnu.engine import asked
-from mahavishnu.engine.admission import Gates
-from mahavishnu.engine.assignment import Assigner
-from mahavishnu.engine.choice import Chooser, log_decision
-from mahavishnu.engine.collector import Collector
-from mahavishnu.engine.elsewhere import Elsewhere, Whereabouts
-from mahavishnu.engine.evidence import EvidenceBook, Stat
-from mahavishnu.engine.failures import nothing_eligible
-from mahavishnu.engine.keys import KeyKeeper
-from mahavishnu.engine.purse import Purse
-from mahavishnu.engine.queue import Drained, Queue, key_of
-from mahavishnu.engine.roster import Roster, Standing
-from mahavishnu.engine.run import Run
-from mahavishnu.engine.runs import Runner
-from mahavishnu.engine.streams import Stream
+from mahavishnu.engine import input_checks
+from mahavishnu.engine.recording.collector import Collector
+from mahavishnu.engine.routing.admission import Gates
+from mahavishnu.engine.routing.assignment import Assigner
+from mahavishnu.engine.routing.choice import Chooser, log_decision
+from mahavishnu.engine.routing.evidence import EvidenceBook, Stat
+from mahavishnu.engine.routing.roster import Roster, Standing
+from mahavishnu.engine.running.failures import nothing_eligible
+from mahavishnu.engine.running.idempotency import KeyKeeper
+from mahavishnu.engine.running.remote_runs import Elsewhere, Whereabouts
+from mahavishnu.engine.running.run_state import Run
+from mahavishnu.engine.running.runner import Runner
+from mahavishnu.engine.running.streams import Stream
+from mahavishnu.engine.spending.queue import Drained, Queue, key_of
+from mahavishnu.engine.spending.spending import Purse
 from mahavishnu.engine.upkeep import Upkeep
 from mahavishnu.errors import InputError, InvalidTask, TaskCancelled
 from mahavishnu.model import Chunk, Decision, Outcome, Report, Target, Task
@@ -206,8 +206,8 @@ class UnifiedOrchestrator:
 
         Here a task that cannot be meant has a report, too. Closing the generator cancels what is still running.
         """
-        waiting = enumerate(asked.tasks_of(tasks))
-        most = asked.concurrency_of(concurrency) or self._settings.limits.concurrency
+        waiting = enumerate(input_checks.tasks_of(tasks))
+        most = input_checks.concurrency_of(concurrency) or self._settings.limits.concurrency
         running: dict[asyncio.Task[Report], int] = {}
         try:
             while True:
@@ -236,7 +236,7 @@ class UnifiedOrchestrator:
         A run of this process is over when this returns, and its `execute` raises TaskCancelled. One of another
         process is stopped where its engine runs it. Raises UnknownName, and AdapterError where that engine is away.
         """
-        decision_id = asked.name_of(decision_id)
+        decision_id = input_checks.name_of(decision_id)
         run = self._running.get(decision_id)
         if run is None:
             return await self._elsewhere.cancel(decision_id)
@@ -250,7 +250,7 @@ class UnifiedOrchestrator:
 
     async def status(self, execution_id: str) -> Whereabouts:
         """An attempt as it was recorded and as its engine sees it now, whichever process began it."""
-        return await self._elsewhere.status(asked.name_of(execution_id))
+        return await self._elsewhere.status(input_checks.name_of(execution_id))
 
     async def record_outcome(
         self,
@@ -292,25 +292,25 @@ class UnifiedOrchestrator:
         return [replace(one, asides=tuple(row for row in asides if row.target == one.target.name)) for one in standings]
 
     def stats(self, task_type: str | None = None, target: str | None = None) -> Sequence[Stat]:
-        return self._book.stats(asked.maybe_name_of(task_type), asked.maybe_name_of(target))
+        return self._book.stats(input_checks.maybe_name_of(task_type), input_checks.maybe_name_of(target))
 
     async def check_health(self) -> None:
         """Ask every target's adapter how it is, now."""
         await self._roster.check(fresh=True)
 
     async def add_target(self, target: Target) -> None:
-        await self._roster.add(asked.target_of(target))
+        await self._roster.add(input_checks.target_of(target))
 
     async def put_targets(self, targets: Sequence[Target], before: Mapping[str, Target], *, anew: bool = False) -> None:
         """Add them, or put them in the place of those `before`, with their evidence: see `Targets.put_targets`."""
-        put, instead_of = asked.targets_of(targets), asked.targets_by_name(before)
+        put, instead_of = input_checks.targets_of(targets), input_checks.targets_by_name(before)
         await self._roster.put(put, instead_of, forget_switches=anew)
 
     async def remove_target(self, name: str) -> None:
-        await self._roster.remove(asked.name_of(name))
+        await self._roster.remove(input_checks.name_of(name))
 
     async def switch_target(self, name: str, *, enabled: bool) -> None:
-        await self._roster.switch(asked.name_of(name), enabled=asked.switch_of(name, enabled))
+        await self._roster.switch(input_checks.name_of(name), enabled=input_checks.switch_of(name, enabled))
 
     def unreadable(self) -> Sequence[Unreadable]:
         """The targets, switches, budgets and waiting tasks that this version could not read when it read them last."""
@@ -331,7 +331,7 @@ class UnifiedOrchestrator:
 
     def check(self, task: Task) -> None:
         """Raise InputError for a task that cannot be meant: too long, of a type that nobody takes, a wrong name."""
-        task = asked.task_of(task)
+        task = input_checks.task_of(task)
         size = len(task.text.encode("utf-8", "replace"))
         most = self._settings.limits.max_text_bytes
         if size > most:
@@ -345,7 +345,7 @@ class UnifiedOrchestrator:
     async def _prepare(self, task: Task, policy: str | None, seed: int | None) -> tuple[str | None, int | None]:
         """Refuse what cannot be meant before anything is decided; ask targets that were never asked how they are."""
         self.check(task)
-        policy, seed = asked.maybe_name_of(policy), asked.seed_of(seed)
+        policy, seed = input_checks.maybe_name_of(policy), input_checks.seed_of(seed)
         self._chooser.check_policy(policy)
         await self._roster.check(self._roster.taking(task.type))
         return policy, seed

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from mahavishnu.engine.collector import Collector
-from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.engine.purse import Purse
-from mahavishnu.engine.queue import Queue
-from mahavishnu.engine.roster import HEALTH_TIMEOUT_S, Roster
+from mahavishnu.engine.recording.collector import Collector
+from mahavishnu.engine.routing.evidence import EvidenceBook
+from mahavishnu.engine.routing.roster import HEALTH_TIMEOUT_S, Roster
+from mahavishnu.engine.spending.queue import Queue
+from mahavishnu.engine.spending.spending import Purse
 from mahavishnu.engine.supervision import Loop, Part, Supervisor, Waits
 from mahavishnu.model.loop import LoopReport, Readiness
 from mahavishnu.ports import Clock, Store

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
-from mahavishnu.engine.pool import Pool
+from mahavishnu.engine.routing.candidate_pool import Pool
 from mahavishnu.model import NO_EVIDENCE, Estimate, Snapshot, Target, Task
 from mahavishnu.ports import Policy
 from mahavishnu.stats.intervals import wilson

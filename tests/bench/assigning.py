@@ -9,7 +9,7 @@ import itertools
 import json
 from functools import partial
 
-from mahavishnu.engine.assignment import Assigner
+from mahavishnu.engine.routing.assignment import Assigner
 from mahavishnu.model import Snapshot, Task
 from mahavishnu.model.experiment import Change, Experiment, Underway
 from mahavishnu.stats.assignment import digest

@@ -17,14 +17,14 @@ from random import Random
 
 import numpy as np
 
-from mahavishnu.engine.admission import Gates
-from mahavishnu.engine.assignment import Assigner
-from mahavishnu.engine.choice import Chooser
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.engine.pool import Pool
-from mahavishnu.engine.purse import Purse
-from mahavishnu.engine.roster import Roster
+from mahavishnu.engine.routing.admission import Gates
+from mahavishnu.engine.routing.assignment import Assigner
+from mahavishnu.engine.routing.candidate_pool import Pool
+from mahavishnu.engine.routing.choice import Chooser
+from mahavishnu.engine.routing.evidence import EvidenceBook
+from mahavishnu.engine.routing.roster import Roster
+from mahavishnu.engine.spending.spending import Purse
 from mahavishnu.model import HEALTHY, NO_EVIDENCE, CostModel, Snapshot, Target, Task
 from mahavishnu.policies.adaptive import Adaptive
 from mahavishnu.policies.statistical import Statistical

@@ -17,7 +17,7 @@ from statistics import mean
 
 import numpy as np
 
-from mahavishnu.engine.pool import Pool
+from mahavishnu.engine.routing.candidate_pool import Pool
 from mahavishnu.model import NO_EVIDENCE, Execution, Snapshot, Status, Target, Task
 from mahavishnu.planning.allocation import solve
 from mahavishnu.planning.prices import prices

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.evidence import EvidenceBook
+from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.model import Execution, Status
 from mahavishnu.stats.scoring import Scoring
 from mahavishnu.storage import open_store

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mahavishnu.app import App, open_app
-from mahavishnu.engine.breaker import BreakerState
 from mahavishnu.engine.orchestrator import Progress
+from mahavishnu.engine.routing.breaker import BreakerState
 from mahavishnu.errors import NothingEligible, TaskFailed
 from mahavishnu.model import CostModel, Report, Status, Task
 from mahavishnu.ports import ExecutionQuery

@@ -25,7 +25,7 @@ DECISION_LOG = "tests/unit/engine/test_decision_log.py::"
 STATISTICAL = "tests/unit/policies/test_statistical.py::"
 
 CONSTANTS = (
-    Mutant("003-02", "mahavishnu/engine/attempts.py", "2 ** (tries - 1)", "1 ** (tries - 1)",
+    Mutant("003-02", "mahavishnu/engine/running/attempts.py", "2 ** (tries - 1)", "1 ** (tries - 1)",
            FIGURES + "test_a_wait_doubles_with_every_try_up_to_its_bound"),
     Mutant("003-14", SETTINGS, "raw_days: Days = 90", "raw_days: Days = 60",
            FIGURES + "test_raw_facts_are_kept_ninety_days_and_sums_a_year"),
@@ -78,14 +78,14 @@ BEHAVIOUR = (
       for field, option, test in (("period", "period", "test_a_budget_starts_again_after_its_period"),
                                   *((scope, scope, NARROWED) for scope in ("task_type", "target", "adapter")),
                                   ("tags", "tag or None", NARROWED))),
-    Mutant("003-23", "mahavishnu/engine/collector.py", "(execution,) if decision is None else (decision, execution)",
+    Mutant("003-23", "mahavishnu/engine/recording/collector.py", "(execution,) if decision is None else (decision, execution)",
            "(execution,)", DOORS + "test_what_execute_workflow_runs_is_collected_without_another_call"),
-    Mutant("003-24", "mahavishnu/engine/collector.py", "if reservation is None and token is None:",
+    Mutant("003-24", "mahavishnu/engine/recording/collector.py", "if reservation is None and token is None:",
            "if sum(range(1_000_000)) and reservation is None and token is None:",
            OVERHEAD),
-    Mutant("003-64", "mahavishnu/engine/choice.py", "began = time.perf_counter_ns()",
+    Mutant("003-64", "mahavishnu/engine/routing/choice.py", "began = time.perf_counter_ns()",
            "began = sum(range(6_000_000))", OVERHEAD),
-    Mutant("003-47", "mahavishnu/engine/choice.py", '"%s (decision %s)", decision.reason', '"%s (decision %s)", ""',
+    Mutant("003-47", "mahavishnu/engine/routing/choice.py", '"%s (decision %s)", decision.reason', '"%s (decision %s)", ""',
            DECISION_LOG + "test_each_decision_is_one_line_of_the_log_with_success_rate_cost_and_latency"),
     Mutant("003-47", "mahavishnu/policies/words.py", "parts.append(money(seen.mean_cost_micros))", "pass",
            DECISION_LOG + "test_each_decision_is_one_line_of_the_log_with_success_rate_cost_and_latency"),

@@ -12,7 +12,7 @@ import pytest
 from mahavishnu import Task
 from mahavishnu.app import open_app
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.evidence import EvidenceBook
+from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.model import Status
 from mahavishnu.ports import ExecutionQuery

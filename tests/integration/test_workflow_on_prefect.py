@@ -21,7 +21,7 @@ import pytest
 from mahavishnu.cli import trial_settings
 from mahavishnu.cli.trials import Trial, free_port, trial_of
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.workflow_reports import report_on
+from mahavishnu.engine.workflows.reports import report_on
 from mahavishnu.errors import Transient
 from mahavishnu.model import Execution
 from mahavishnu.model.workflow_run import WorkflowReport

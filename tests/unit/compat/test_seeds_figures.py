@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.engine.attempts import next_step
+from mahavishnu.engine.running.attempts import next_step
 from mahavishnu.errors import Transient
 from mahavishnu.jobs.schedule import JOBS
 from mahavishnu.jobs.tracks import Block, Cost, History, Level, State, Track

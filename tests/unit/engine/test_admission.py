@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mahavishnu.engine.admission import Gate, Gates
-from mahavishnu.engine.assignment import Assigner
-from mahavishnu.engine.breaker import Verdict
-from mahavishnu.engine.choice import Chooser
-from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.engine.purse import Purse
-from mahavishnu.engine.roster import Roster
+from mahavishnu.engine.routing.admission import Gate, Gates
+from mahavishnu.engine.routing.assignment import Assigner
+from mahavishnu.engine.routing.breaker import Verdict
+from mahavishnu.engine.routing.choice import Chooser
+from mahavishnu.engine.routing.evidence import EvidenceBook
+from mahavishnu.engine.routing.roster import Roster
+from mahavishnu.engine.spending.spending import Purse
 from mahavishnu.model import Health, HealthStatus, Status, Target, Task
 from mahavishnu.policies.adaptive import Adaptive
 from mahavishnu.settings import load_settings

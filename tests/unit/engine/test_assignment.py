@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.engine.assignment import Assigner
+from mahavishnu.engine.routing.assignment import Assigner
 from mahavishnu.model import Snapshot, Task
 from mahavishnu.model.aside import Aside, AsideReason
 from mahavishnu.model.experiment import Change, Experiment, Step, Underway

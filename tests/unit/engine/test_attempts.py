@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.engine.attempts import Again, Done, Ending, Onwards, Stop, cost_of, limit_s, next_step
+from mahavishnu.engine.running.attempts import Again, Done, Ending, Onwards, Stop, cost_of, limit_s, next_step
 from mahavishnu.errors import Crashed, Misconfigured, Refused, Throttled, TimedOut, Transient, Unsuitable
 from mahavishnu.model import NO_EVIDENCE, CostModel, Result, Status, Target, Task, Usage
 from mahavishnu.settings import AttemptSettings

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.collector import Collector
-from mahavishnu.engine.evidence import EvidenceBook
+from mahavishnu.engine.recording.collector import Collector
+from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.jobs.scores import fold
 from mahavishnu.model import Status

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mahavishnu.engine.breaker import Breaker, BreakerState, Verdict
+from mahavishnu.engine.routing.breaker import Breaker, BreakerState, Verdict
 from mahavishnu.settings import BreakerSettings
 from tests.examples import examples
 

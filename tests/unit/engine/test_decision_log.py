@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from mahavishnu.engine.choice import log_decision
+from mahavishnu.engine.routing.choice import log_decision
 from mahavishnu.errors import NothingEligible
 from mahavishnu.model import Result
 from tests.unit.engine.scripted import ScriptedAdapter, fine, task
@@ -42,7 +42,7 @@ async def test_a_task_that_nothing_can_run_is_a_line_too_and_the_task_itself_is_
 
 
 async def test_a_log_that_nothing_reads_costs_no_reason(engine, monkeypatch):
-    monkeypatch.setattr("mahavishnu.engine.choice._reason", lambda *_: pytest.fail("the reason was worked out"))
+    monkeypatch.setattr("mahavishnu.engine.routing.choice._reason", lambda *_: pytest.fail("the reason was worked out"))
     logging.getLogger("mahavishnu.decisions").setLevel(logging.NOTSET)
     async with engine(ScriptedAdapter(a=fine)) as (orchestrator, _):
         log_decision(orchestrator._chooser.choose(task(), orchestrator._clock.new_id()).decision)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from mahavishnu.engine.definitions import definition_of, read_workflow, workflow_of
+from mahavishnu.engine.workflows.definitions import definition_of, read_workflow, workflow_of
 from mahavishnu.errors import InputError
 from mahavishnu.model.objective import OBJECTIVES, Objective
 

@@ -3,7 +3,7 @@
 import random
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.evidence import EvidenceBook
+from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.jobs.scores import fold
 from mahavishnu.model import Execution, Status
 from mahavishnu.settings import EvidenceSettings

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.hosting import ENTRYPOINT, Host, follow, hand_over
-from mahavishnu.engine.workflows import WorkflowRunner
+from mahavishnu.engine.workflows.hosting import ENTRYPOINT, Host, follow, hand_over
+from mahavishnu.engine.workflows.runner import WorkflowRunner
 from mahavishnu.errors import InputError, Misconfigured, Transient
 from mahavishnu.model import Status
 from mahavishnu.model.workflow import Step, Workflow

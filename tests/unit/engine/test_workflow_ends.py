@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.workflows import WorkflowRunner
+from mahavishnu.engine.workflows.runner import WorkflowRunner
 from mahavishnu.errors import InputError, Transient
 from mahavishnu.model import Status, Task
 from mahavishnu.model.workflow import Step, Workflow

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.engine.workflows import WorkflowRunner
+from mahavishnu.engine.workflows.runner import WorkflowRunner
 from mahavishnu.errors import InputError, UnknownName
 from mahavishnu.model import Result, Status
 from mahavishnu.model.workflow import Step, Workflow

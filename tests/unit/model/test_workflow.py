@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.engine.definitions import definition_of, read_workflow, workflow_of
+from mahavishnu.engine.workflows.definitions import definition_of, read_workflow, workflow_of
 from mahavishnu.errors import InputError
 from mahavishnu.model.workflow import Step, Workflow
 

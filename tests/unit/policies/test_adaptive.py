@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.engine.pool import Pool
+from mahavishnu.engine.routing.candidate_pool import Pool
 from mahavishnu.model import NO_EVIDENCE, Candidate, Snapshot, Target, Task
 from mahavishnu.model.objective import objective_of
 from mahavishnu.policies.adaptive import Adaptive, from_estimates

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from asyncio import Event, timeout
 
-from mahavishnu.engine.collector import Collector
-from mahavishnu.engine.failures import failed, nothing_eligible, refused
+from mahavishnu.engine.recording.collector import Collector
+from mahavishnu.engine.running.failures import failed, nothing_eligible, refused
 from mahavishnu.errors import MahavishnuError
 from mahavishnu.model import Decision, Execution, Report, Status, Task
 from mahavishnu.ports import Clock, ExecutionQuery, Store

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import overload
 
-from mahavishnu.engine.admission import Admission, Gates
-from mahavishnu.engine.assignment import Assigned, Assigner
-from mahavishnu.engine.evidence import EvidenceBook
+from mahavishnu.engine.routing.admission import Admission, Gates
+from mahavishnu.engine.routing.assignment import Assigned, Assigner
+from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.engine.supervision import said
 from mahavishnu.errors import InputError, NothingEligible, PolicyFailed, UnknownName
 from mahavishnu.model import Candidate, Considered, Decision, Ranked, Ranking, Snapshot, Task

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from mahavishnu.engine.backlog import Backlog, Written, plain_end
-from mahavishnu.engine.evidence import EvidenceBook
+from mahavishnu.engine.recording.backlog import Backlog, Written, plain_end
+from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.errors import InputError, NotDurable, NotWritten, StoreUnavailable
 from mahavishnu.model import Decision, Execution, Outcome, Reservation, Shortfall, Status
 from mahavishnu.ports import Charge, Claim, Clock, Settlement, Store

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from mahavishnu.engine.returned import chunk_of
+from mahavishnu.engine.running.adapter_results import chunk_of
 from mahavishnu.errors import Crashed
 from mahavishnu.model import Chunk, Result, Target, Task, Usage
 from mahavishnu.ports import Adapter, Call, Streams

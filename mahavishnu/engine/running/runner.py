@@ -7,7 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
-from mahavishnu.engine.attempts import (
+from mahavishnu.engine.recording.collector import Collector
+from mahavishnu.engine.routing.breaker import Permit, Verdict
+from mahavishnu.engine.routing.choice import Choice, Chooser, log_decision
+from mahavishnu.engine.routing.roster import Roster
+from mahavishnu.engine.running.attempts import (
     Again,
     Done,
     Ending,
@@ -21,15 +25,11 @@ from mahavishnu.engine.attempts import (
     next_step,
     rest_of,
 )
-from mahavishnu.engine.breaker import Permit, Verdict
-from mahavishnu.engine.choice import Choice, Chooser, log_decision
-from mahavishnu.engine.collector import Collector
-from mahavishnu.engine.failures import exhausted, failure, final, nothing_eligible, waits
-from mahavishnu.engine.purse import Price, Purse, breaks_max_cost, no_room
-from mahavishnu.engine.queue import Queue
-from mahavishnu.engine.roster import Roster
-from mahavishnu.engine.run import Attempt, Leg, Run
-from mahavishnu.engine.streams import streamed
+from mahavishnu.engine.running.failures import exhausted, failure, final, nothing_eligible, waits
+from mahavishnu.engine.running.run_state import Attempt, Leg, Run
+from mahavishnu.engine.running.streams import streamed
+from mahavishnu.engine.spending.queue import Queue
+from mahavishnu.engine.spending.spending import Price, Purse, breaks_max_cost, no_room
 from mahavishnu.errors import (
     AdapterError,
     Cancelled,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mahavishnu.engine.assignment import NOBODY
-from mahavishnu.engine.evidence import EvidenceBook
-from mahavishnu.engine.pool import Pool
-from mahavishnu.engine.purse import Purse, worst_case
-from mahavishnu.engine.roster import Roster
+from mahavishnu.engine.routing.assignment import NOBODY
+from mahavishnu.engine.routing.candidate_pool import Pool
+from mahavishnu.engine.routing.evidence import EvidenceBook
+from mahavishnu.engine.routing.roster import Roster
+from mahavishnu.engine.spending.spending import Purse, worst_case
 from mahavishnu.model import Candidate, Estimate, Health, Target, Task
 from mahavishnu.planning.constraints import Failing, Relaxation, failing, relaxation
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from mahavishnu.engine.course import Progress
-from mahavishnu.engine.definitions import definition_of, workflow_of
-from mahavishnu.engine.passage import RUN_TAG, STOPPED, Carry, Passage, Perform, Performs
-from mahavishnu.engine.workflow_reports import report_on, unknown_run
+from mahavishnu.engine.workflows.definitions import definition_of, workflow_of
+from mahavishnu.engine.workflows.execution import RUN_TAG, STOPPED, Carry, Passage, Perform, Performs
+from mahavishnu.engine.workflows.progress import Progress
+from mahavishnu.engine.workflows.reports import report_on, unknown_run
 from mahavishnu.errors import AdapterError, InputError, RepositoryError, UnknownName
 from mahavishnu.model import Status
 from mahavishnu.model.task import NAME

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mahavishnu.engine.roster import Roster
+from mahavishnu.engine.routing.roster import Roster
 from mahavishnu.engine.supervision import said
 from mahavishnu.errors import AdapterError, Contained, Crashed, UnknownName
 from mahavishnu.model import Execution, Status

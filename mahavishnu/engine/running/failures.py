@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mahavishnu.engine.attempts import described
-from mahavishnu.engine.purse import turns_at
-from mahavishnu.engine.run import Run
+from mahavishnu.engine.running.attempts import described
+from mahavishnu.engine.running.run_state import Run
+from mahavishnu.engine.spending.spending import turns_at
 from mahavishnu.errors import (
     AdapterError,
     BudgetExhausted,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from zlib import crc32
 
-from mahavishnu.engine.course import Progress
-from mahavishnu.engine.workflows import WorkflowRunner
+from mahavishnu.engine.workflows.progress import Progress
+from mahavishnu.engine.workflows.runner import WorkflowRunner
 from mahavishnu.errors import AdapterError, Transient
 from mahavishnu.model import Status, Target
 from mahavishnu.model.workflow import Workflow

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from random import Random
 
-from mahavishnu.engine.returned import error_of, result_of
+from mahavishnu.engine.running.adapter_results import error_of, result_of
 from mahavishnu.errors import AdapterError, Cancelled, Crashed, Refused, Throttled, TimedOut, Transient, Unsuitable
 from mahavishnu.model import Estimate, Execution, Micros, Result, Status, Target, Task, Usage
 from mahavishnu.model.money import to_micros

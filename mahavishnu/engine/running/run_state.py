@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from mahavishnu.engine.breaker import Breaker
-from mahavishnu.engine.places import Places
-from mahavishnu.engine.streams import Stream
+from mahavishnu.engine.routing.breaker import Breaker
+from mahavishnu.engine.running.slots import Places
+from mahavishnu.engine.running.streams import Stream
 from mahavishnu.model import Decision, Execution, Ranked, Reservation, Shortfall, Target, Task
 from mahavishnu.model.queued import QueuedTask
 from mahavishnu.ports import Adapter, Settlement

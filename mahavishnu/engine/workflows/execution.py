@@ -8,9 +8,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-from mahavishnu.engine.course import Course, Progress
 from mahavishnu.engine.supervision import Loop, Part
-from mahavishnu.engine.workflow_reports import report_of_end, report_of_task, step_key
+from mahavishnu.engine.workflows.progress import Course, Progress
+from mahavishnu.engine.workflows.reports import report_of_end, report_of_task, step_key
 from mahavishnu.errors import InputError, RepositoryError
 from mahavishnu.model import Report, Status, Task
 from mahavishnu.model.workflow import Step, Workflow

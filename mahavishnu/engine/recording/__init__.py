@@ -1,0 +1,1 @@
+"""Recording: what happens, on its way into the store."""

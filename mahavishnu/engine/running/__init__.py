@@ -1,0 +1,1 @@
+"""Running: one task, from its decision to the end of its last attempt."""

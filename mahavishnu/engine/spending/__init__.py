@@ -1,0 +1,1 @@
+"""Spending: budgets before and after each attempt, and the tasks that wait for room."""

@@ -1,0 +1,1 @@
+"""Workflows: steps with dependencies between them."""
