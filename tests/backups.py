@@ -15,9 +15,9 @@ from mahavishnu.model import Account, Budget, Execution, Micros, Reservation, St
 from mahavishnu.model.workflow_run import WorkflowEnd, WorkflowStart
 from mahavishnu.ports import Charge, ExecutionQuery, Settlement, StoreLocation, Verification
 from mahavishnu.storage import SqlStore
-from mahavishnu.storage.address import parse
 from mahavishnu.storage.backup import restore_backup, take_backup
-from mahavishnu.storage.database import Database
+from mahavishnu.storage.sql.connection.address import parse
+from mahavishnu.storage.sql.connection.database import Database
 from mahavishnu.storage.verify import verify_store
 from mahavishnu.testing.samples import Samples, spender
 from tests.history import executions

@@ -12,7 +12,7 @@ from mahavishnu.model import Decision, Execution, Micros, Status
 from mahavishnu.model.experiment import Assignment, Change, Experiment, Guardrail, Measure
 from mahavishnu.model.target import Target
 from mahavishnu.settings import ExperimentSettings, Settings
-from mahavishnu.storage.memory import MemoryStore
+from mahavishnu.storage.memory.store import MemoryStore
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 

@@ -126,7 +126,7 @@ def _store_row(settings: Settings | None) -> Row:
 
 
 def _missing(settings: Settings) -> str:
-    from mahavishnu.storage.address import shown_url
+    from mahavishnu.storage.sql.connection.address import shown_url
 
     return f"there is none at {shown_url(settings.store.url)} yet; the first command that writes something creates it"
 

@@ -85,7 +85,7 @@ def report(
     Example: mahavishnu experiments report try-b --html try-b.html
     """
     from mahavishnu.jobs.experiments.report import report_html, report_md
-    from mahavishnu.storage.recount import recount_query
+    from mahavishnu.storage.sql.experiments.recount import recount_query
 
     async def act(store: Store) -> tuple[ExperimentRun, Reading | None, bool | None]:
         run, reading = await _read(store, name)

@@ -137,7 +137,7 @@ def store_is_missing(settings: Settings) -> bool:
     """Whether the store is a file that is yet to be created. Raises StoreUnavailable where it could not be."""
     if settings.store.url.startswith("memory:"):
         return False
-    from mahavishnu.storage.address import check_file, parse
+    from mahavishnu.storage.sql.connection.address import check_file, parse
 
     address = parse(settings.store.url)
     if not address.is_sqlite or address.path.exists():

@@ -27,7 +27,7 @@ _OPTIONS = ("api_key_env", "basic_auth_env")
 
 def folder_of(settings: Settings) -> Path:
     """Beside the file of the store; in the working directory where the store is none. Raises a usage error."""
-    from mahavishnu.storage.address import parse
+    from mahavishnu.storage.sql.connection.address import parse
 
     _check_shared(settings)
     address = parse(settings.store.url)
@@ -65,7 +65,7 @@ def scheduler_of(flags: Flags, settings: Settings, api_url: str | None, *, folde
     """The scheduler of this store; `folder` is where its jobs find a configuration, if not here."""
     from mahavishnu.plugins import load_scheduler, make
     from mahavishnu.settings import find_config, without_password
-    from mahavishnu.storage.address import wherever
+    from mahavishnu.storage.sql.connection.address import wherever
 
     _check_shared(settings)
     config = find_config(flags.config, os.environ) if folder is None else None

@@ -101,7 +101,7 @@ def info(
 
 
 def _say_missing(settings: Settings, retention: dict[str, int], *, as_json: bool) -> None:
-    from mahavishnu.storage.address import shown_url
+    from mahavishnu.storage.sql.connection.address import shown_url
 
     url = shown_url(settings.store.url)
     if as_json:

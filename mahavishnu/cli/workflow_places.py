@@ -82,7 +82,7 @@ def _host(app: App, flags: Flags, place: Place) -> Host:
     from mahavishnu.engine.workflows.hosting import Host
     from mahavishnu.ports import HostsWorkflows
     from mahavishnu.settings import find_config, without_password
-    from mahavishnu.storage.address import wherever
+    from mahavishnu.storage.sql.connection.address import wherever
 
     adapter = app.adapters.get(place.name) or _missing(app, place.name)
     if not isinstance(adapter, HostsWorkflows):

@@ -22,7 +22,7 @@ from mahavishnu.redaction import redacted
 from mahavishnu.settings import Settings
 from mahavishnu.stats.evidence import estimate
 from mahavishnu.stats.scoring import Scoring
-from mahavishnu.storage.holding import LEASE_S, held
+from mahavishnu.storage.sql.coordination.job_lease import LEASE_S, held
 
 Run = Callable[[Store, Clock, Settings], Awaitable[JobReport]]
 

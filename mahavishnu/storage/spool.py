@@ -18,8 +18,9 @@ from sqlalchemy import Table
 
 from mahavishnu.model import Decision, Execution, Micros, Spender
 from mahavishnu.ports import Charge, Settlement
-from mahavishnu.storage.address import parse, shown_url, wherever
-from mahavishnu.storage.rows import (
+from mahavishnu.storage.sql.connection.address import parse, shown_url, wherever
+from mahavishnu.storage.sql.connection.tables import assignments, decisions, executions, starts
+from mahavishnu.storage.sql.facts.fact_rows import (
     CANNOT_BE_WRITTEN,
     Row,
     assignment_of,
@@ -31,7 +32,6 @@ from mahavishnu.storage.rows import (
     running_of,
     start_row,
 )
-from mahavishnu.storage.tables import assignments, decisions, executions, starts
 
 log = logging.getLogger("mahavishnu.storage")
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mahavishnu.errors import MahavishnuError, RecordUnreadable
 from mahavishnu.model.unreadable import Rows, Unreadable
-from mahavishnu.storage.rows import unescaped
+from mahavishnu.storage.sql.facts.fact_rows import unescaped
 
 log = logging.getLogger("mahavishnu.storage")
 

@@ -28,11 +28,11 @@ from sqlalchemy.orm import Session, registry
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.model import Execution
 from mahavishnu.storage import SqlStore
-from mahavishnu.storage.address import parse
-from mahavishnu.storage.database import Database
-from mahavishnu.storage.rows import end_row
-from mahavishnu.storage.tables import executions as table
-from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.sql.connection.address import parse
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.tables import executions as table
+from mahavishnu.storage.sql.connection.transaction import Transaction
+from mahavishnu.storage.sql.facts.fact_rows import end_row
 from tests.history import executions
 
 BATCH = 1000

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.ports import Keeping
-from mahavishnu.storage import SqlStore, aggregates
+from mahavishnu.storage import SqlStore
 from mahavishnu.storage.lake import lake
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.sql.connection.transaction import Transaction
+from mahavishnu.storage.sql.facts import aggregates
 
 FOLDING = {"before days are added to": (aggregates, "add"), "while days are added to": (Transaction, "change_many")}
 PLACES = {

@@ -22,7 +22,7 @@ from mahavishnu.engine.clock import SystemClock
 from mahavishnu.jobs.schedule import JOBS
 from mahavishnu.settings import load_settings
 from mahavishnu.storage import open_store
-from mahavishnu.storage.holding import LEASE_S
+from mahavishnu.storage.sql.coordination.job_lease import LEASE_S
 from mahavishnu_flows import PrefectScheduler
 from tests.integration.conftest import Engines
 

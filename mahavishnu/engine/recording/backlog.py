@@ -12,8 +12,8 @@ from itertools import islice
 from mahavishnu.errors import MahavishnuError, NotWritten, StoreSilent, StoreUnavailable
 from mahavishnu.model import Execution, Status, Usage
 from mahavishnu.ports import Clock, Settlement, Store
-from mahavishnu.storage.rows import CANNOT_BE_WRITTEN, not_plain_json
 from mahavishnu.storage.spool import Abandoned, Spool, Spooled, line_of
+from mahavishnu.storage.sql.facts.fact_rows import CANNOT_BE_WRITTEN, not_plain_json
 
 log = logging.getLogger("mahavishnu.engine")
 

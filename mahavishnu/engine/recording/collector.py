@@ -11,8 +11,8 @@ from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.errors import InputError, NotDurable, NotWritten, StoreUnavailable
 from mahavishnu.model import Decision, Execution, Outcome, Reservation, Shortfall, Status
 from mahavishnu.ports import Charge, Claim, Clock, Settlement, Store
-from mahavishnu.storage.presence import lost
 from mahavishnu.storage.spool import Abandoned, Spool, Spooled
+from mahavishnu.storage.sql.coordination.presence import lost
 
 log = logging.getLogger("mahavishnu.engine")
 

@@ -10,7 +10,7 @@ from mahavishnu.model import Balance, Report, Task
 from mahavishnu.model.queued import QueuedTask, QueueStatus
 from mahavishnu.model.unreadable import Unreadable
 from mahavishnu.ports import Clock, Store
-from mahavishnu.storage.holding import LEASE_S, held
+from mahavishnu.storage.sql.coordination.job_lease import LEASE_S, held
 
 JOB = "drain-queue"
 

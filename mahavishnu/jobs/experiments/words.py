@@ -18,7 +18,7 @@ from mahavishnu.model.experiment import (
     Measure,
 )
 from mahavishnu.model.reading import Arm, GuardrailReading, Reading
-from mahavishnu.storage.recount import recount_query
+from mahavishnu.storage.sql.experiments.recount import recount_query
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

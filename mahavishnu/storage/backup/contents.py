@@ -10,11 +10,11 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, select
 
 from mahavishnu.ports import Clock
-from mahavishnu.storage import schema
 from mahavishnu.storage.backup.detaching import living
 from mahavishnu.storage.backup.moment import link
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.tables import counter, lake_parts, marks, metadata, processes
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.tables import counter, lake_parts, marks, metadata, processes
 
 _NUMBER = select(marks.c.position).where(marks.c.name == "store")
 _OF_EVERY_STORE = {table.name for table in (counter, marks, processes)}

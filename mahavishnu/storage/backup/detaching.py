@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select
 
 from mahavishnu.ports import Clock
 from mahavishnu.storage.backup.tables import opened_file
-from mahavishnu.storage.presence import Census, Lease
-from mahavishnu.storage.tables import processes
+from mahavishnu.storage.sql.connection.tables import processes
+from mahavishnu.storage.sql.coordination.presence import Census, Lease
 
 _ENDED = "UPDATE processes SET released = 1, host = host || ' (restored)'"
 """Each has let go, on a host that is not this one, also where the pid happens to run here."""

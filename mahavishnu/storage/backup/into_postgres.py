@@ -10,14 +10,14 @@ from sqlalchemy import Connection, inspect, text
 
 from mahavishnu.errors import RestoreRefused
 from mahavishnu.ports import Clock, Progress
-from mahavishnu.storage import schema
-from mahavishnu.storage.address import Address
 from mahavishnu.storage.backup.contents import Contents, contents_of, link_lake
 from mahavishnu.storage.backup.tables import fill
 from mahavishnu.storage.backup.times import stamp
-from mahavishnu.storage.database import Database
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.tables import VERSION_TABLE, metadata
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.address import Address
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.tables import VERSION_TABLE, metadata
 
 PATIENCE = "10s"
 """How long to wait for a lock that something else holds on the tables that are to go aside."""

@@ -11,12 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mahavishnu.errors import RestoreRefused
 from mahavishnu.ports import Clock, Progress
-from mahavishnu.storage.address import Address, interrupted_restore, parse
 from mahavishnu.storage.backup.contents import Contents, contents_of, link_lake
 from mahavishnu.storage.backup.locks import sync
 from mahavishnu.storage.backup.times import stamp
-from mahavishnu.storage.database import Database
 from mahavishnu.storage.lake.folder import Folder
+from mahavishnu.storage.sql.connection.address import Address, interrupted_restore, parse
+from mahavishnu.storage.sql.connection.database import Database
 
 PLACING = "Putting it in place"
 

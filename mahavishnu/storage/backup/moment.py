@@ -15,13 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.ports import StoreLocation
-from mahavishnu.storage import schema
-from mahavishnu.storage.address import Address, parse
 from mahavishnu.storage.backup.locks import locked
-from mahavishnu.storage.database import Database
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.tables import lake_parts
-from mahavishnu.storage.trouble import unavailable
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.address import Address, parse
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.db_errors import unavailable
+from mahavishnu.storage.sql.connection.tables import lake_parts
 
 TRIES = 20
 """How often a moment is taken anew, because a part of the lake was tidied away before it could be held."""

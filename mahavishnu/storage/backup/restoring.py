@@ -13,8 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from mahavishnu.errors import BackupUnusable, RestoreFailed, RestoreRefused
 from mahavishnu.ports import Clock, Progress, Restored, StoreLocation
 from mahavishnu.ports.backups import silent
-from mahavishnu.storage import schema
-from mahavishnu.storage.address import Address, parse
 from mahavishnu.storage.backup.archive import LAKE, SPOOL, TABLES, Archive, Meter, opened
 from mahavishnu.storage.backup.detaching import detach, new_number
 from mahavishnu.storage.backup.into_postgres import PostgresTarget
@@ -23,10 +21,12 @@ from mahavishnu.storage.backup.locks import locked, sync
 from mahavishnu.storage.backup.moment import address_of, lake_of
 from mahavishnu.storage.backup.spooled import target_of
 from mahavishnu.storage.backup.tables import schema_of, sqlite_problem
-from mahavishnu.storage.database import Database
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.tables import HEAD
-from mahavishnu.storage.trouble import unavailable
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.address import Address, parse
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.db_errors import unavailable
+from mahavishnu.storage.sql.connection.tables import HEAD
 
 CHECKING = "Checking the backup"
 UNPACKING = "Unpacking"

@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from mahavishnu.ports import Progress
-from mahavishnu.storage import schema
-from mahavishnu.storage.address import Address, parse
 from mahavishnu.storage.backup.moment import Moment
-from mahavishnu.storage.database import Database
-from mahavishnu.storage.tables import VERSION_TABLE
-from mahavishnu.storage.trouble import message_of, problem_of
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.address import Address, parse
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.db_errors import message_of, problem_of
+from mahavishnu.storage.sql.connection.tables import VERSION_TABLE
 
 PAGES = 1_000
 """Pages of the SQLite file that are copied between two reports of progress: four megabytes."""

@@ -13,14 +13,14 @@ from typing import BinaryIO
 from mahavishnu.errors import BackupFailed, BackupRefused
 from mahavishnu.ports import BackupManifest, Clock, Progress, StoreLocation
 from mahavishnu.ports.backups import silent
-from mahavishnu.storage.address import Address
 from mahavishnu.storage.backup.archive import FORMAT, LAKE, SPOOL, TABLES, ArchiveWriter, Meter, opened, unmoved
 from mahavishnu.storage.backup.locks import locked, sync
 from mahavishnu.storage.backup.moment import Moment, address_of, existing, lake_of, moment_of
 from mahavishnu.storage.backup.spooled import waiting_files, whole_lines
 from mahavishnu.storage.backup.tables import copy_tables, count_rows, is_sound, newest_position, sqlite_problem
 from mahavishnu.storage.backup.times import iso
-from mahavishnu.storage.tables import HEAD
+from mahavishnu.storage.sql.connection.address import Address
+from mahavishnu.storage.sql.connection.tables import HEAD
 
 PACKING = "Packing"
 CHECKING = "Checking the file"

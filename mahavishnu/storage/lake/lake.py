@@ -12,17 +12,17 @@ from sqlalchemy import Connection, Table
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome
 from mahavishnu.ports import Between, Clock, ExecutionQuery, Fact, Keeping, Kept
-from mahavishnu.storage.access import Access
-from mahavishnu.storage.aggregates import EARLIEST, Days, count_facts, drop_dailies, number_of_store, standing
 from mahavishnu.storage.lake import drawn, lookups
 from mahavishnu.storage.lake.folder import Folder
+from mahavishnu.storage.lake.manifest import Part, Shadow, all_parts, mark_emptied, swap
 from mahavishnu.storage.lake.moving import Move, empty_page, next_move, write_part
 from mahavishnu.storage.lake.pruning import prune
 from mahavishnu.storage.lake.rewriting import add_parts, rewrite
-from mahavishnu.storage.parts import Part, Shadow, all_parts, mark_emptied, swap
-from mahavishnu.storage.recording import Elsewhere, day_begun
-from mahavishnu.storage.rows import escaped
-from mahavishnu.storage.stretch import Stretch
+from mahavishnu.storage.position_range import Stretch
+from mahavishnu.storage.sql.connection.access import Access
+from mahavishnu.storage.sql.facts.aggregates import EARLIEST, Days, count_facts, drop_dailies, number_of_store, standing
+from mahavishnu.storage.sql.facts.fact_rows import escaped
+from mahavishnu.storage.sql.facts.facts_write import Elsewhere, day_begun
 
 T = TypeVar("T")
 

@@ -12,13 +12,11 @@ from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, fun
 from mahavishnu.model import DAY_US, Status, day_of
 from mahavishnu.model.experiment import ExperimentStatus
 from mahavishnu.ports import Keeping
-from mahavishnu.storage.aggregates import Days, standing
-from mahavishnu.storage.documents import scorecard_json
 from mahavishnu.storage.lake.duck import append, columns_of, copy_out, create_table, duck
+from mahavishnu.storage.lake.manifest import Part
 from mahavishnu.storage.lake.thinning import judge
 from mahavishnu.storage.lake.totals import add_executions
-from mahavishnu.storage.parts import Part
-from mahavishnu.storage.tables import (
+from mahavishnu.storage.sql.connection.tables import (
     announcements,
     assignments,
     decisions,
@@ -32,7 +30,9 @@ from mahavishnu.storage.tables import (
     workflow_ends,
     workflow_starts,
 )
-from mahavishnu.storage.transaction import IN_LIST, Transaction
+from mahavishnu.storage.sql.connection.transaction import IN_LIST, Transaction
+from mahavishnu.storage.sql.facts.aggregates import Days, standing
+from mahavishnu.storage.sql.facts.documents import scorecard_json
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

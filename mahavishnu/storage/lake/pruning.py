@@ -7,8 +7,8 @@ from sqlalchemy import bindparam, delete, func, select
 from mahavishnu.model import DAY_US, SnapshotKind
 from mahavishnu.model.identity import ulid
 from mahavishnu.ports import Keeping, Kept
-from mahavishnu.storage.tables import keys, snapshots
-from mahavishnu.storage.transaction import Transaction
+from mahavishnu.storage.sql.connection.tables import keys, snapshots
+from mahavishnu.storage.sql.connection.transaction import Transaction
 
 NEWEST = 50
 """So many snapshots stay, however old."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mahavishnu.ports import Keeping
-from mahavishnu.storage.rows import escaped
+from mahavishnu.storage.sql.facts.fact_rows import escaped
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mahavishnu.model import DAY_US, Status
-from mahavishnu.storage.aggregates import Days
-from mahavishnu.storage.documents import scorecard_of
+from mahavishnu.storage.sql.facts.aggregates import Days
+from mahavishnu.storage.sql.facts.documents import scorecard_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mahavishnu.storage.tables import metadata
+from mahavishnu.storage.sql.connection.tables import metadata
 from mahavishnu.storage.verify.findings import SHOWN, Finding, Subject
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import case, func, select
 
 from mahavishnu.model import EntryKind
 from mahavishnu.storage.lake.lookups import known_among
-from mahavishnu.storage.ledger_rows import accounts_of
-from mahavishnu.storage.rows import unescaped
-from mahavishnu.storage.tables import balances, executions, ledger_entries, processes, reservations
+from mahavishnu.storage.sql.connection.tables import balances, executions, ledger_entries, processes, reservations
+from mahavishnu.storage.sql.facts.fact_rows import unescaped
+from mahavishnu.storage.sql.money.rows import accounts_of
 from mahavishnu.storage.verify.findings import Finding, Subject
 from mahavishnu.storage.verify.lake_ids import missing, not_raw
 

@@ -8,9 +8,7 @@ from sqlalchemy import Column, Select, Table, exists, func, select, union_all
 
 from mahavishnu.model import Status
 from mahavishnu.storage.lake.lookups import known_among
-from mahavishnu.storage.reads import newest_position
-from mahavishnu.storage.rows import unescaped
-from mahavishnu.storage.tables import (
+from mahavishnu.storage.sql.connection.tables import (
     announcements,
     assignments,
     decisions,
@@ -26,6 +24,8 @@ from mahavishnu.storage.tables import (
     workflow_ends,
     workflow_starts,
 )
+from mahavishnu.storage.sql.facts.fact_rows import unescaped
+from mahavishnu.storage.sql.facts.facts_read import newest_position
 from mahavishnu.storage.verify.findings import SHOWN, Finding, Subject
 from mahavishnu.storage.verify.lake_ids import missing, not_raw, succeeded_among
 

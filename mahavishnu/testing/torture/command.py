@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mahavishnu.errors import MahavishnuError
-from mahavishnu.storage.address import shown_url
+from mahavishnu.storage.sql.connection.address import shown_url
 from mahavishnu.testing.torture.coordinator import ALL, Options, torture
 from mahavishnu.testing.torture.database import lookout
 from mahavishnu.testing.torture.faults import Server

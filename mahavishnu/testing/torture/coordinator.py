@@ -15,7 +15,7 @@ from pathlib import Path
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.model import Budget, Micros, Period
 from mahavishnu.storage import SqlStore
-from mahavishnu.storage.address import shown_url
+from mahavishnu.storage.sql.connection.address import shown_url
 from mahavishnu.testing.torture import key_checks, money_checks, process_checks, record_checks
 from mahavishnu.testing.torture.database import Lookout, lookout
 from mahavishnu.testing.torture.faults import NO_SERVER, Faults, Server

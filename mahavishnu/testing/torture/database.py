@@ -18,7 +18,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mahavishnu.storage.address import parse
+from mahavishnu.storage.sql.connection.address import parse
 from mahavishnu.testing.torture.records import (
     AccountSum,
     BalanceRow,

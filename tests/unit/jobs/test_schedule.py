@@ -18,7 +18,7 @@ from mahavishnu.model.job import Job, JobReport
 from mahavishnu.ports import JobRun
 from mahavishnu.settings import Settings
 from mahavishnu.storage import Memory, MemoryStore
-from mahavishnu.storage.holding import LEASE_S
+from mahavishnu.storage.sql.coordination.job_lease import LEASE_S
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 

@@ -16,10 +16,10 @@ from mahavishnu.model.experiment import Change, Experiment, Guardrail, Step
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.workflow import Step as WorkflowStep
 from mahavishnu.model.workflow import Workflow
-from mahavishnu.storage.documents import target_json, target_of, task_json, task_of
-from mahavishnu.storage.experiment_documents import experiment_document, experiment_of
-from mahavishnu.storage.ledger_rows import budget_json, budget_of
-from mahavishnu.storage.rows import outcome_of, outcome_row
+from mahavishnu.storage.sql.experiments.documents import experiment_document, experiment_of
+from mahavishnu.storage.sql.facts.documents import target_json, target_of, task_json, task_of
+from mahavishnu.storage.sql.facts.fact_rows import outcome_of, outcome_row
+from mahavishnu.storage.sql.money.rows import budget_json, budget_of
 from tests import hostile
 
 

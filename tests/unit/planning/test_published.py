@@ -5,7 +5,7 @@ import json
 from mahavishnu.model import Snapshot
 from mahavishnu.model.objective import objective_of
 from mahavishnu.model.plan import Standing
-from mahavishnu.storage.documents import snapshot_json, snapshot_of
+from mahavishnu.storage.sql.facts.documents import snapshot_json, snapshot_of
 
 FULL = Snapshot(
     version=7,

@@ -3,7 +3,7 @@
 import pytest
 
 from mahavishnu.errors import StoreUnavailable
-from mahavishnu.storage.address import parse, shown_url
+from mahavishnu.storage.sql.connection.address import parse, shown_url
 
 
 @pytest.mark.parametrize(

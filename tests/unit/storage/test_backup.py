@@ -319,9 +319,9 @@ def test_a_backup_of_an_older_schema_is_upgraded_on_the_way_and_one_of_a_newer_i
 
 
 def as_it_was(path: Path, revision: str) -> None:
-    from mahavishnu.storage import schema
-    from mahavishnu.storage.address import parse
-    from mahavishnu.storage.database import Database
+    from mahavishnu.storage.sql.connection import schema
+    from mahavishnu.storage.sql.connection.address import parse
+    from mahavishnu.storage.sql.connection.database import Database
 
     database = Database(parse(f"sqlite:///{path}"))
     with database.connect_to_write() as connection, connection.begin():

@@ -10,7 +10,7 @@ from mahavishnu.jobs import schedule
 from mahavishnu.jobs.schedule import run_job
 from mahavishnu.settings import Settings
 from mahavishnu.storage import Memory, MemoryStore
-from mahavishnu.storage.holding import held
+from mahavishnu.storage.sql.coordination.job_lease import held
 from mahavishnu.testing.clock import ManualClock
 
 

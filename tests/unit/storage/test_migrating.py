@@ -12,10 +12,11 @@ from sqlalchemy import insert
 from mahavishnu.model import Daily, Execution, Snapshot, Status
 from mahavishnu.ports import ExecutionQuery
 from mahavishnu.stats.evidence import Tally, day_of_fact
-from mahavishnu.storage import SqlStore, schema
-from mahavishnu.storage.address import parse
-from mahavishnu.storage.database import Database
-from mahavishnu.storage.tables import decisions, executions, outcomes, snapshots
+from mahavishnu.storage import SqlStore
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.address import parse
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.tables import decisions, executions, outcomes, snapshots
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.promises.places import evidence
 from tests.history import arrivals
@@ -32,7 +33,7 @@ NEW = {
 def as_it_was(database: Database) -> None:
     """Set up the schema that was the newest when there were no aggregates."""
     config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(schema.__file__).parents[1] / "migrations"))
     config.set_main_option("path_separator", "os")
     with database.connect_to_write() as connection, connection.begin():
         config.attributes["connection"] = connection
@@ -96,7 +97,7 @@ async def test_a_store_without_aggregates_gets_them_and_keeps_everything(tmp_pat
 
 
 def test_a_card_of_before_is_a_snapshot_of_its_day():
-    from mahavishnu.storage.documents import snapshot_json, snapshot_of
+    from mahavishnu.storage.sql.facts.documents import snapshot_json, snapshot_of
 
     read = snapshot_of(4, 7, 86_400_000_000 * 3 + 5, "[]")
     assert (read.version, read.cursor, read.day, dict(read.scorecards)) == (4, 7, 3, {})

@@ -13,10 +13,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from mahavishnu.errors import StoreOutdated, StoreUnavailable
-from mahavishnu.storage import MemoryStore, SqlStore, open_store, schema
-from mahavishnu.storage.address import parse
-from mahavishnu.storage.database import Database
-from mahavishnu.storage.tables import HEAD, VERSION_TABLE, metadata
+from mahavishnu.storage import MemoryStore, SqlStore, open_store
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.address import parse
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.tables import HEAD, VERSION_TABLE, metadata
 from mahavishnu.testing.clock import ManualClock
 
 
@@ -58,7 +59,7 @@ def test_the_migrations_lead_to_the_tables_that_the_code_uses(kind, tmp_path, re
 
 
 def test_the_newest_migration_is_the_one_that_an_open_store_must_be_at():
-    folder = Path(schema.__file__).parent / "migrations"
+    folder = Path(schema.__file__).parents[1] / "migrations"
     assert ScriptDirectory(str(folder)).get_current_head() == HEAD
 
 

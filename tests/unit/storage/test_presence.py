@@ -13,9 +13,10 @@ import pytest
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import TakenOver, UnknownName
 from mahavishnu.model import Status
-from mahavishnu.storage import SqlStore, presence
-from mahavishnu.storage.presence import Census, Lease, here, is_running, started_at
-from mahavishnu.storage.rows import escaped
+from mahavishnu.storage import SqlStore
+from mahavishnu.storage.sql.coordination import presence
+from mahavishnu.storage.sql.coordination.presence import Census, Lease, here, is_running, started_at
+from mahavishnu.storage.sql.facts.fact_rows import escaped
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.model import Execution, Outcome, Revision, Scorecard, Status
 from mahavishnu.stats.evidence import fold, quality_ppm
-from mahavishnu.storage.revising import concerned, revise
+from mahavishnu.storage.sql.facts.revisions import concerned, revise
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.samples import Samples
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.storage import tables
-from mahavishnu.storage.rows import (
+from mahavishnu.storage.sql.connection import tables
+from mahavishnu.storage.sql.facts.fact_rows import (
     announcement_row,
     assignment_row,
     decision_row,

@@ -13,7 +13,13 @@ from sqlalchemy.pool import NullPool
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.errors import StoreUnavailable
 from mahavishnu.storage import open_store
-from mahavishnu.storage.trouble import is_passing, lies_in_the_row, message_of, problem_of, strikes_everybody
+from mahavishnu.storage.sql.connection.db_errors import (
+    is_passing,
+    lies_in_the_row,
+    message_of,
+    problem_of,
+    strikes_everybody,
+)
 
 
 @contextmanager

@@ -8,14 +8,15 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from mahavishnu.errors import StoreOutdated
-from mahavishnu.storage import SqlStore, schema
-from mahavishnu.storage.address import parse
-from mahavishnu.storage.database import Database
-from mahavishnu.storage.tables import HEAD
+from mahavishnu.storage import SqlStore
+from mahavishnu.storage.sql.connection import schema
+from mahavishnu.storage.sql.connection.address import parse
+from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.connection.tables import HEAD
 from mahavishnu.testing.clock import ManualClock
 from mahavishnu.testing.promises.workflows import a_run_comes_back_exactly_and_is_running_until_its_end
 
-MIGRATIONS = Path(schema.__file__).parent / "migrations"
+MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
 OLDER = [each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions() if each.revision != HEAD]
 
 

@@ -10,7 +10,7 @@ from mahavishnu.jobs.asides import release
 from mahavishnu.jobs.experiments import start, stop
 from mahavishnu.model.aside import Aside, AsideReason, rows_of
 from mahavishnu.model.experiment import Change
-from mahavishnu.storage.documents import snapshot_json, snapshot_of
+from mahavishnu.storage.sql.facts.documents import snapshot_json, snapshot_of
 from tests.experimenting import BENEFIT, DAY, HARM, SETTINGS, Works
 
 

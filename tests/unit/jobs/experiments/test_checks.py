@@ -11,7 +11,7 @@ from mahavishnu.jobs.experiments import check, create, hearing, publish_ends, re
 from mahavishnu.model import Snapshot
 from mahavishnu.model.experiment import ExperimentStatus, Guardrail, Measure
 from mahavishnu.storage import SqlStore
-from mahavishnu.storage.memory import MemoryStore
+from mahavishnu.storage.memory.store import MemoryStore
 from mahavishnu.testing.clock import ManualClock
 from tests.experimenting import BENEFIT, DAY, HARM, HOUR, SETTINGS, SUCCESS, Late, Works, experiment, put_aside
 

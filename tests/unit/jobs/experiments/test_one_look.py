@@ -11,7 +11,7 @@ from mahavishnu.jobs.experiments.one_look import look_once
 from mahavishnu.model import Status
 from mahavishnu.model.experiment import Assignment, Change, Experiment, ExperimentRun
 from mahavishnu.stats.fixed import two_proportions
-from mahavishnu.storage.memory import MemoryStore
+from mahavishnu.storage.memory.store import MemoryStore
 from mahavishnu.testing.clock import ManualClock
 from tests.history import decision_of, executions
 

@@ -11,7 +11,7 @@ from mahavishnu.errors import InvalidExperiment
 from mahavishnu.jobs.experiments.prospects import Traffic, prospect, prospect_of, traffic
 from mahavishnu.model import Status, day_of
 from mahavishnu.model.experiment import Change, Experiment, Guardrail, Measure
-from mahavishnu.storage.memory import MemoryStore
+from mahavishnu.storage.memory.store import MemoryStore
 from mahavishnu.testing.clock import BEGAN_US, ManualClock
 from tests.history import executions
 

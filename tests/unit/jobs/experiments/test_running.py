@@ -20,7 +20,7 @@ from mahavishnu.model.aside import Aside, AsideReason
 from mahavishnu.model.experiment import Change, ExperimentStatus, Guardrail, Measure
 from mahavishnu.model.objective import Objective
 from mahavishnu.settings import ExperimentSettings
-from mahavishnu.storage.memory import MemoryStore
+from mahavishnu.storage.memory.store import MemoryStore
 from tests.experimenting import BENEFIT, DAY, HARM, HOUR, SETTINGS, SUCCESS, Late, Works, experiment, put_aside
 
 HARMFUL = Aside(experiment="x", reason=AsideReason.HARM)

@@ -1,0 +1,1 @@
+"""The database: its address, schema, tables, transactions, and the threads that use it."""

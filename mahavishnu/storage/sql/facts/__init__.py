@@ -1,0 +1,1 @@
+"""Facts in the database: written, read, corrected, added up by day."""

@@ -1,0 +1,1 @@
+"""Money in the database: budgets, reservations, charges, and the queue."""
