@@ -17,7 +17,7 @@ from mahavishnu.cli.times import read_between
 from mahavishnu.ports import EVER, Between
 
 if TYPE_CHECKING:
-    from mahavishnu.jobs.alerts import Checked
+    from mahavishnu.jobs.monitoring.alerts import Checked
     from mahavishnu.model.alert import Alert
     from mahavishnu.ports import Store
 
@@ -62,7 +62,7 @@ def check(
     Example: mahavishnu alerts check
     """
     from mahavishnu.engine.clock import SystemClock
-    from mahavishnu.jobs.alerts import check as look
+    from mahavishnu.jobs.monitoring.alerts import check as look
 
     settings = flags_of(ctx).settings().alerts
 

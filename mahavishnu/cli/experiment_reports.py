@@ -18,7 +18,7 @@ from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.reading import Reading
 
 if TYPE_CHECKING:
-    from mahavishnu.jobs.experiments.one_look import Looked
+    from mahavishnu.jobs.experiments.fixed_sample import Looked
     from mahavishnu.ports import Store
 
 group = Group()
@@ -116,7 +116,7 @@ def compare(
     """
 
     async def act(store: Store) -> tuple[ExperimentRun, Looked]:
-        from mahavishnu.jobs.experiments.one_look import look_once
+        from mahavishnu.jobs.experiments.fixed_sample import look_once
 
         run = await known(store, name)
         return run, await look_once(store, run)
@@ -134,14 +134,14 @@ async def _read(store: Store, name: str) -> tuple[ExperimentRun, Reading | None]
 
 
 def _reading_of(run: ExperimentRun) -> Reading | None:
-    from mahavishnu.jobs.experiments.filing import reading_of
+    from mahavishnu.jobs.experiments.report_files import reading_of
 
     return reading_of(run)
 
 
 def _show(run: ExperimentRun, reading: Reading | None, *, short: bool) -> None:
     """In words and tables; the short one without what was planned, and without how to work it out again."""
-    from mahavishnu.jobs.experiments.words import sections, title_of
+    from mahavishnu.jobs.experiments.report_sections import sections, title_of
 
     line(title_of(run))
     for place, each in enumerate(sections(run, reading)):

@@ -13,10 +13,10 @@ from mahavishnu.model.experiment import Change, Experiment, ExperimentRun
 from mahavishnu.model.reading import Reading
 
 if TYPE_CHECKING:
-    from mahavishnu.jobs.experiments.one_look import Looked
+    from mahavishnu.jobs.experiments.fixed_sample import Looked
     from mahavishnu.jobs.experiments.prospects import Prospect
+    from mahavishnu.jobs.experiments.report_sections import Table
     from mahavishnu.jobs.experiments.simulation import Simulated
-    from mahavishnu.jobs.experiments.words import Table
     from mahavishnu.stats.fixed import Finding
     from mahavishnu.stats.power import Need
 

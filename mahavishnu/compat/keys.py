@@ -20,7 +20,7 @@ from mahavishnu.compat.metrics import (
 )
 from mahavishnu.errors import UnknownName
 from mahavishnu.jobs.experiments import run_of
-from mahavishnu.jobs.experiments.filing import reading_of
+from mahavishnu.jobs.experiments.report_files import reading_of
 from mahavishnu.jobs.scores import fold_all
 from mahavishnu.model import Scorecard
 from mahavishnu.model.identity import is_ulid

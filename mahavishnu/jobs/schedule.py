@@ -7,10 +7,11 @@ from contextlib import suppress
 from datetime import date, timedelta
 
 from mahavishnu.errors import MahavishnuError, RepositoryError, UnknownName, nearest_name
-from mahavishnu.jobs import alerts, experiments, scores
+from mahavishnu.jobs import experiments, scores
 from mahavishnu.jobs.cron import due_at_us
-from mahavishnu.jobs.experiments.filing import hand_over
-from mahavishnu.jobs.experiments.trials import Trials
+from mahavishnu.jobs.experiments.evidence import Trials
+from mahavishnu.jobs.experiments.report_files import hand_over
+from mahavishnu.jobs.monitoring import alerts
 from mahavishnu.jobs.planning import publish_prices
 from mahavishnu.jobs.publishing import Published
 from mahavishnu.jobs.retention import retain

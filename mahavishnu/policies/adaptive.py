@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mahavishnu.model import Candidate, Ranked, Ranking, Snapshot, Task
 from mahavishnu.model.objective import Objective
 from mahavishnu.policies.chain import following
-from mahavishnu.policies.words import figures, percent, version_of, weighed_by
+from mahavishnu.policies.explain import figures, percent, version_of, weighed_by
 from mahavishnu.stats.columns import Candidates, Column, Worth
 from mahavishnu.stats.scoring import AT_BEST, Scoring, nearness
 from mahavishnu.stats.thompson import Beliefs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mahavishnu.model import Candidate, Ranked, Ranking
-from mahavishnu.policies.words import figures
+from mahavishnu.policies.explain import figures
 
 
 def following(published: Sequence[str], names: Sequence[str], expected: Sequence[float]) -> list[int]:

@@ -8,7 +8,7 @@ from random import Random
 
 from mahavishnu.model import Candidate, Ranking, Snapshot, Task
 from mahavishnu.policies.chain import undrawn
-from mahavishnu.policies.words import version_of
+from mahavishnu.policies.explain import version_of
 from mahavishnu.stats.ordering import carried_over
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from mahavishnu.model import Candidate, Snapshot, Task
 from mahavishnu.planning.dominance import dominates
 from mahavishnu.policies.adaptive import Adaptive, from_estimates
-from mahavishnu.policies.words import figures, weighed_by
+from mahavishnu.policies.explain import figures, weighed_by
 from mahavishnu.stats.columns import Candidates
 from mahavishnu.stats.scoring import Scoring
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from mahavishnu.model import Candidate, Estimate, Ranked, Ranking, Snapshot, Task
-from mahavishnu.policies.words import figures, percent, version_of, weighed_by
+from mahavishnu.policies.explain import figures, percent, version_of, weighed_by
 from mahavishnu.stats.ordering import carried_over
 from mahavishnu.stats.scoring import Scoring
 

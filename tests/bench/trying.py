@@ -17,7 +17,7 @@ from mahavishnu import Task
 from mahavishnu.app import open_app
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.jobs import experiments
-from mahavishnu.jobs.experiments.trials import Trials
+from mahavishnu.jobs.experiments.evidence import Trials
 from mahavishnu.model.experiment import Change, Experiment
 from mahavishnu.settings import load_settings
 

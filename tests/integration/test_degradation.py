@@ -10,7 +10,7 @@ import pytest
 from mahavishnu import Task
 from mahavishnu.app import App, open_app
 from mahavishnu.engine.clock import SystemClock
-from mahavishnu.jobs.alerts import check
+from mahavishnu.jobs.monitoring.alerts import check
 from mahavishnu.model.alert import AlertKind
 from mahavishnu.settings import load_settings
 from mahavishnu_local import registry, target

@@ -87,7 +87,7 @@ BEHAVIOUR = (
            "began = sum(range(6_000_000))", OVERHEAD),
     Mutant("003-47", "mahavishnu/engine/routing/choice.py", '"%s (decision %s)", decision.reason', '"%s (decision %s)", ""',
            DECISION_LOG + "test_each_decision_is_one_line_of_the_log_with_success_rate_cost_and_latency"),
-    Mutant("003-47", "mahavishnu/policies/words.py", "parts.append(money(seen.mean_cost_micros))", "pass",
+    Mutant("003-47", "mahavishnu/policies/explain.py", "parts.append(money(seen.mean_cost_micros))", "pass",
            DECISION_LOG + "test_each_decision_is_one_line_of_the_log_with_success_rate_cost_and_latency"),
     Mutant("003-29", "mahavishnu/compat/task_router.py", "CACHE_S = 3600.0", "CACHE_S = 1800.0",
            DOORS + "test_an_order_is_kept_for_an_hour_and_a_target_that_came_since_has_its_turn_after_that"),

@@ -1,7 +1,6 @@
 """Experiments: how they come and go, what is read of them, what that comes to, and how it is told."""
 
-from mahavishnu.jobs.experiments.enacting import publish_ends
-from mahavishnu.jobs.experiments.running import (
+from mahavishnu.jobs.experiments.check import (
     Checked,
     check,
     check_layer,
@@ -14,6 +13,7 @@ from mahavishnu.jobs.experiments.running import (
     start,
     stop,
 )
+from mahavishnu.jobs.experiments.publication import publish_ends
 
 __all__ = [
     "Checked",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from mahavishnu.jobs.experiments.words import Section, Table, sections, title_of
+from mahavishnu.jobs.experiments.report_sections import Section, Table, sections, title_of
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.reading import Reading
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mahavishnu.engine.running.attempts import next_step
 from mahavishnu.errors import Transient
+from mahavishnu.jobs.monitoring.rules import Watcher
+from mahavishnu.jobs.monitoring.state import Block, Cost, History, Level, State, Track
 from mahavishnu.jobs.schedule import JOBS
-from mahavishnu.jobs.tracks import Block, Cost, History, Level, State, Track
-from mahavishnu.jobs.watching import Watcher
 from mahavishnu.model import NO_EVIDENCE, Candidate, Snapshot, Target, Task
 from mahavishnu.model.alert import AlertKind, Severity
 from mahavishnu.model.experiment import Change, Experiment

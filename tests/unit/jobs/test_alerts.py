@@ -8,8 +8,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from mahavishnu.jobs import alerts
-from mahavishnu.jobs.alerts import check
+from mahavishnu.jobs.monitoring import alerts
+from mahavishnu.jobs.monitoring.alerts import check
 from mahavishnu.model import Micros, Status
 from mahavishnu.model.alert import AlertKind, AlertStatus, Severity
 from mahavishnu.settings import AlertSettings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mahavishnu.jobs.alerts import check
+from mahavishnu.jobs.monitoring.alerts import check
 from mahavishnu.model import Budget, Micros, Period, Spender
 from mahavishnu.model.alert import Severity
 from mahavishnu.ports import Charge

@@ -6,8 +6,8 @@ from statistics import median
 
 import pytest
 
-from mahavishnu.jobs.tracks import State, state_json, state_of
-from mahavishnu.jobs.watching import Watcher
+from mahavishnu.jobs.monitoring.rules import Watcher
+from mahavishnu.jobs.monitoring.state import State, state_json, state_of
 from mahavishnu.model import Micros, Revision, Status
 from mahavishnu.model.alert import AlertKind, Condition
 from mahavishnu.settings import AlertSettings

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.model import NO_EVIDENCE, Candidate, Snapshot, Target, Task
 from mahavishnu.model.objective import Objective
-from mahavishnu.policies import chain, recommendation, words
+from mahavishnu.policies import chain, explain, recommendation
 from mahavishnu.policies.adaptive import Adaptive, from_estimates
 from mahavishnu.policies.preference import Preference
 from mahavishnu.policies.published import Published
@@ -199,8 +199,8 @@ def test_an_option_that_is_no_number_is_refused(value, option):
 @example(nan, inf, BROKEN)
 @example(TINIEST, TINIEST, DEAR)
 def test_any_number_can_be_said(number, count, seen):
-    for say in (words.percent, words.money, words.milliseconds):
+    for say in (explain.percent, explain.money, explain.milliseconds):
         assert say(number)
-    assert words.figures(candidates([seen])[0])
-    assert words.weighed_by(Objective(success=MOST_WEIGHT, cost=TINIEST), count) is not None
-    assert words.version_of(number, code=1).startswith("1-")
+    assert explain.figures(candidates([seen])[0])
+    assert explain.weighed_by(Objective(success=MOST_WEIGHT, cost=TINIEST), count) is not None
+    assert explain.version_of(number, code=1).startswith("1-")

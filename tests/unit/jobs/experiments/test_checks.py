@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from mahavishnu.errors import SnapshotConflict, StoreUnavailable
-from mahavishnu.jobs.experiments import check, create, hearing, publish_ends, recompute, start
+from mahavishnu.jobs.experiments import check, create, publish_ends, reader, recompute, start
 from mahavishnu.model import Snapshot
 from mahavishnu.model.experiment import ExperimentStatus, Guardrail, Measure
 from mahavishnu.storage import SqlStore
@@ -47,7 +47,7 @@ async def test_the_verdict_and_the_evidence_are_the_same_however_often_it_is_che
     fields = {"promote": True, "guardrails": (SUCCESS, Guardrail(measure=Measure.LATENCY, margin=0.1))}
     once = await told(law, count, **fields)
     often = await told(law, count, batches=37, **fields)
-    monkeypatch.setattr(hearing, "PAGE", 11)
+    monkeypatch.setattr(reader, "PAGE", 11)
     by_pages = await told(law, count, batches=5, **fields)
     assert essence(once)[:2] == essence(often)[:2] == essence(by_pages)[:2]
     for part in ("guards", "repeated"):
@@ -106,7 +106,7 @@ async def test_only_the_first_outcome_of_a_unit_is_read_wherever_pages_end(works
     assert reading.treatment.outcomes + reading.control.outcomes == 40
     assert reading.treatment.assigned + reading.control.assigned == 40
     assert reading.repeated == 560
-    monkeypatch.setattr(hearing, "PAGE", 7)
+    monkeypatch.setattr(reader, "PAGE", 7)
     again = await Works.opened()
     await again.begin(unit="user", min_evidence=1_000)
     for begin in range(0, len(facts), 100):

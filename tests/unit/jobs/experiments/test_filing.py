@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mahavishnu.jobs.experiments.filing import hand_over
+from mahavishnu.jobs.experiments.report_files import hand_over
 from mahavishnu.model.experiment import Change, Experiment, ExperimentRun
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import ExperimentMoved
 from mahavishnu.jobs.experiments import pause, resume, start, stop
-from mahavishnu.jobs.experiments.enacting import place_in
-from mahavishnu.jobs.experiments.hearing import Hearing, Page
-from mahavishnu.jobs.experiments.trials import Trials
+from mahavishnu.jobs.experiments.evidence import Trials
+from mahavishnu.jobs.experiments.publication import place_in
+from mahavishnu.jobs.experiments.reader import Hearing, Page
 from mahavishnu.model.experiment import FOLLOWING, Guardrail, Measure, Underway
 from mahavishnu.ports import Assigned, Trial
 from mahavishnu.stats.assignment import threshold

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from mahavishnu.jobs.experiments.one_look import look_once
+from mahavishnu.jobs.experiments.fixed_sample import look_once
 from mahavishnu.model import Status
 from mahavishnu.model.experiment import Assignment, Change, Experiment, ExperimentRun
 from mahavishnu.stats.fixed import two_proportions
@@ -55,5 +55,5 @@ async def test_nothing_is_compared_that_was_not_read():
 @pytest.mark.parametrize("fewest", [2, 40])
 async def test_it_goes_on_over_pages(fewest: int, monkeypatch: pytest.MonkeyPatch):
     whole, _ = await looked()
-    monkeypatch.setattr("mahavishnu.jobs.experiments.one_look.PAGE", fewest)
+    monkeypatch.setattr("mahavishnu.jobs.experiments.fixed_sample.PAGE", fewest)
     assert (await looked())[0] == whole

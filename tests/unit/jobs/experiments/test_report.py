@@ -10,7 +10,7 @@ import pytest
 
 from mahavishnu.jobs.experiments.plots import evidence_plot, guardrails_plot, shares_plot
 from mahavishnu.jobs.experiments.report import report_html, report_md
-from mahavishnu.jobs.experiments.words import change_words, share_words, units_words
+from mahavishnu.jobs.experiments.report_sections import change_words, share_words, units_words
 from mahavishnu.model.experiment import Change, Experiment, ExperimentRun, ExperimentStatus, Guardrail, Measure, Step
 from mahavishnu.model.objective import OBJECTIVES
 from mahavishnu.model.reading import Arm, GuardrailReading, Point, Reading

@@ -12,8 +12,9 @@ from mahavishnu.errors import (
     InvalidExperiment,
     UnknownName,
 )
-from mahavishnu.jobs import alerts, scores
+from mahavishnu.jobs import scores
 from mahavishnu.jobs.experiments import create, pause, resume, start, stop
+from mahavishnu.jobs.monitoring import alerts
 from mahavishnu.jobs.schedule import run_job
 from mahavishnu.model.alert import AlertKind, Severity
 from mahavishnu.model.aside import Aside, AsideReason

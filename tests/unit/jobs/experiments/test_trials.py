@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from mahavishnu.jobs.experiments.trials import Baselines, Trials, baselines_of
+from mahavishnu.jobs.experiments.evidence import Baselines, Trials, baselines_of
 from mahavishnu.model import Scorecard, Snapshot
 from mahavishnu.model.experiment import ExperimentStatus, Guardrail, Measure
 from mahavishnu.ports import Assigned, Trial

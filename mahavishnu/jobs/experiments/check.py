@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mahavishnu.errors import ExperimentMoved, InvalidExperiment, RecordUnreadable, UnknownName, nearest_name
-from mahavishnu.jobs import alerts
-from mahavishnu.jobs.experiments.enacting import UNDERWAY, free_in, place_in, publish_ends, same_layer
-from mahavishnu.jobs.experiments.hearing import Heard, Hearing, page_of
-from mahavishnu.jobs.experiments.trials import Trials, Verdict, baselines_of
+from mahavishnu.jobs.experiments.evidence import Trials, Verdict, baselines_of
+from mahavishnu.jobs.experiments.publication import UNDERWAY, free_in, place_in, publish_ends, same_layer
+from mahavishnu.jobs.experiments.reader import Heard, Hearing, page_of
+from mahavishnu.jobs.monitoring import alerts
 from mahavishnu.jobs.names import Kind, check_known
 from mahavishnu.jobs.publishing import Published
 from mahavishnu.model import DAY_US

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from mahavishnu.jobs.experiments.evidence import Trials
 from mahavishnu.jobs.experiments.report import report_html, report_md
-from mahavishnu.jobs.experiments.trials import Trials
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.reading import Reading
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from mahavishnu.jobs.tracks import State, state_json, state_of
-from mahavishnu.jobs.watching import Finding, Watcher
+from mahavishnu.jobs.monitoring.rules import Finding, Watcher
+from mahavishnu.jobs.monitoring.state import State, state_json, state_of
 from mahavishnu.model import DAY_US, Balance, Status
 from mahavishnu.model.alert import Alert, AlertKind, AlertStatus, Condition, Severity, Watch
 from mahavishnu.model.experiment import ExperimentRun, ExperimentStatus

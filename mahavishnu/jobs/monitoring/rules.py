@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import sqrt
 
-from mahavishnu.jobs.tracks import Block, Cost, History, Lost, Routing, State, Track
+from mahavishnu.jobs.monitoring.state import Block, Cost, History, Lost, Routing, State, Track
 from mahavishnu.model import Execution, Revision, Status
 from mahavishnu.model.alert import AlertKind, Condition, Severity
 from mahavishnu.ports import Evidence

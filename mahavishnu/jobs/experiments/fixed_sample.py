@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from math import fsum, log
 
-from mahavishnu.jobs.experiments.hearing import PAGE
+from mahavishnu.jobs.experiments.reader import PAGE
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.ports import Store, Trial
 from mahavishnu.stats.fixed import Finding, Sample, two_proportions, welch

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from heapq import merge
 
-from mahavishnu.jobs.experiments.trials import Trials
+from mahavishnu.jobs.experiments.evidence import Trials
 from mahavishnu.ports import Assigned, Store, Trial
 
 PAGE = 5_000
