@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mahavishnu.cli.lazy import Entry
+from mahavishnu.cli.common.lazy import Entry
 
 _QUEUE = Entry("queue:group", "List the tasks that wait for room in a budget, in the order in which they will run.")
 _EXPERIMENTS = Entry(

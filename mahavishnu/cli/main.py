@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from mahavishnu.cli import answer, exits
 from mahavishnu.cli.commands import COMMANDS
-from mahavishnu.cli.flags import Flags
-from mahavishnu.cli.lazy import LazyGroup
-from mahavishnu.cli.shared import Group
+from mahavishnu.cli.common import answer, exits
+from mahavishnu.cli.common.flags import Flags
+from mahavishnu.cli.common.layout import Group
+from mahavishnu.cli.common.lazy import LazyGroup
 from mahavishnu.errors import MahavishnuError
 
 NAME = "mahavishnu"

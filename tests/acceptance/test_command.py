@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-import mahavishnu.cli.records
-from mahavishnu.cli.init import template
+import mahavishnu.cli.tasks.records
+from mahavishnu.cli.operations.init import template
 
 COMMANDS = [
     ["init"], ["targets", "add"], ["targets", "list"], ["targets", "show"], ["targets", "enable"],
@@ -159,7 +159,7 @@ def test_a_bug_is_told_in_one_sentence_and_exits_70(cli: Any, monkeypatch: pytes
 
     cli.add("shout")
     cli.ok("execute", "x", "-t", "say")
-    monkeypatch.setattr(mahavishnu.cli.records, "execution_shape", bug)
+    monkeypatch.setattr(mahavishnu.cli.tasks.records, "execution_shape", bug)
     ended = cli("executions")
     assert ended.code == 70
     assert "This is a bug in mahavishnu" in ended.sentence
@@ -223,7 +223,7 @@ def test_doctor_finds_nothing_wrong_where_all_is_well(cli: Any):
 
 
 def test_doctor_says_what_to_install(cli: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mahavishnu.cli.doctor.find_spec", lambda module: None)
+    monkeypatch.setattr("mahavishnu.cli.operations.doctor.find_spec", lambda module: None)
     found = rows(cli("doctor", "--json"))
     assert found["library prefect"]["status"] == "missing"
     assert found["library prefect"]["mend"] == 'pip install "mahavishnu[prefect]"'

@@ -161,7 +161,7 @@ def test_a_secret_is_never_exported_by_its_value(cli: Any):
 def test_a_target_of_every_kind_comes_back_from_its_own_lines():
     from decimal import Decimal
 
-    from mahavishnu.cli.target_table import lines_of
+    from mahavishnu.cli.targets.table import lines_of
     from mahavishnu.model import CostModel
     from mahavishnu.settings import read_targets
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mahavishnu.cli import trial_settings
-from mahavishnu.cli.trials import Trial, bring_up, free_port, stop_all
+from mahavishnu.cli.targets import sandbox_settings
+from mahavishnu.cli.targets.sandbox_processes import Trial, bring_up, free_port, stop_all
 from mahavishnu.model import Target
 from mahavishnu.plugins import load_adapter
 from mahavishnu.settings import Settings, load_settings
@@ -54,7 +54,7 @@ class Engines(Mapping[str, Trial]):
     def settings(self, **tables: Any) -> Settings:
         """What `engines up` would write, read back, with what a test wants otherwise: `settings(store={"url": …})`."""
         written = self._folder / "mahavishnu.toml"
-        trial_settings.write(written, list(self.values()))
+        sandbox_settings.write(written, list(self.values()))
         return load_settings(written, {}, tables)
 
     def start(self) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mahavishnu.cli.trials import Trial as Server
-from mahavishnu.cli.trials import free_port, trial_of
+from mahavishnu.cli.targets.sandbox_processes import Trial as Server
+from mahavishnu.cli.targets.sandbox_processes import free_port, trial_of
 from mahavishnu.errors import AdapterError, AuthenticationError, Cancelled, Crashed, Throttled, Transient
 from mahavishnu.model import HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mahavishnu.cli import trial_settings
+from mahavishnu.cli.targets import sandbox_settings
 from tests.integration.conftest import Engines
 from tests.integration.pages import Block, Shell, blocks_of, commands_of
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def with_sandbox(engines: Engines) -> Shell:
     """`engines up` writes the configuration of the engines that the tests share."""
     written = Path("mahavishnu-engines/mahavishnu.toml")
-    return Shell({"mahavishnu engines up": lambda: trial_settings.write(written, list(engines.values()))})
+    return Shell({"mahavishnu engines up": lambda: sandbox_settings.write(written, list(engines.values()))})
 
 
 def test_the_readme_runs_from_top_to_bottom(engines: Engines):

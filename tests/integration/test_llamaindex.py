@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mahavishnu.cli.trials import Trial as Server
-from mahavishnu.cli.trials import free_port, trial_of
+from mahavishnu.cli.targets.sandbox_processes import Trial as Server
+from mahavishnu.cli.targets.sandbox_processes import free_port, trial_of
 from mahavishnu.errors import (
     AuthenticationError,
     Cancelled,

@@ -74,7 +74,7 @@ BEHAVIOUR = (
            SET_BUDGET + "test_a_budget_starts_again_after_its_period"),
     Mutant("000-wrong-15", "mahavishnu/policies/statistical.py", "-each.rate_lo, ", "",
            FIGURES + "test_of_two_that_score_the_same_the_one_that_is_surer_to_succeed_goes_before_the_default_place"),
-    *(Mutant("003-51", "mahavishnu/cli/budgets.py", f'"{field}": {option},', f'"{field}": None,', SET_BUDGET + test)
+    *(Mutant("003-51", "mahavishnu/cli/money/budgets.py", f'"{field}": {option},', f'"{field}": None,', SET_BUDGET + test)
       for field, option, test in (("period", "period", "test_a_budget_starts_again_after_its_period"),
                                   *((scope, scope, NARROWED) for scope in ("task_type", "target", "adapter")),
                                   ("tags", "tag or None", NARROWED))),

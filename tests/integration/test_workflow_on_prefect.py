@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mahavishnu.cli import trial_settings
-from mahavishnu.cli.trials import Trial, free_port, trial_of
+from mahavishnu.cli.targets import sandbox_settings
+from mahavishnu.cli.targets.sandbox_processes import Trial, free_port, trial_of
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.workflows.reports import report_on
 from mahavishnu.errors import Transient
@@ -191,7 +191,7 @@ def gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
 @pytest.fixture
 def world(engines: Any, gates: Trial, tmp_path: Path) -> World:
     config = tmp_path / "mahavishnu.toml"
-    trial_settings.write(config, list(engines.values()))
+    sandbox_settings.write(config, list(engines.values()))
     places = {name: engines.url(name) for name in engines} | {"llamaindex": gates.url}
     config.write_text(config.read_text() + SETTINGS.format(**places))
     eight = EIGHT_STEPS.read_text()

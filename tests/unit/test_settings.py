@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mahavishnu.cli.init import template
+from mahavishnu.cli.operations.init import template
 from mahavishnu.errors import SettingsError
 from mahavishnu.model import Target
 from mahavishnu.policies.adaptive import Adaptive

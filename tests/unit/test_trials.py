@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.cli import toml, trial_settings, trials
-from mahavishnu.cli.mending import mend_of
-from mahavishnu.cli.trials import Trial, bring_up, stop_all, trial_of
+from mahavishnu.cli.common import toml
+from mahavishnu.cli.targets import sandbox_processes, sandbox_settings
+from mahavishnu.cli.targets.health_hints import mend_of
+from mahavishnu.cli.targets.sandbox_processes import Trial, bring_up, stop_all, trial_of
 from mahavishnu.errors import Crashed, SettingsError, Transient
 from mahavishnu.model import Health, HealthStatus, Target
 from mahavishnu.ports import Program, TrialEngine
@@ -123,7 +124,7 @@ def test_one_that_ends_at_once_is_told_with_the_end_of_its_log(tmp_path, program
 
 
 def test_one_that_is_never_ready_is_given_up_and_nothing_of_it_is_left(tmp_path, program, monkeypatch):
-    monkeypatch.setattr(trials, "COMES_UP_WITHIN_S", 0.0)
+    monkeypatch.setattr(sandbox_processes, "COMES_UP_WITHIN_S", 0.0)
     trial = Trial("one", engine(program("first"), program("second", is_up=lambda: False)), tmp_path)
     with pytest.raises(Crashed, match="was not ready after 0 s"):
         trial.start()
@@ -193,10 +194,10 @@ def test_what_is_written_is_a_configuration_with_the_engines_and_their_targets(t
         )
     ]
     written = tmp_path / "new" / "mahavishnu.toml"
-    trial_settings.check_writable(written)
+    sandbox_settings.check_writable(written)
     for _ in range(2):
-        trial_settings.write(written, [Trial("openai", engine(settings=settings, targets=targets), tmp_path)])
-        trial_settings.check_writable(written)
+        sandbox_settings.write(written, [Trial("openai", engine(settings=settings, targets=targets), tmp_path)])
+        sandbox_settings.check_writable(written)
     read = load_settings(written, {}, {})
     assert dict(read.adapters) == {"openai": settings}
     assert list(read.targets.values()) == targets
@@ -207,9 +208,9 @@ def test_what_somebody_else_has_written_is_left_as_it_is(tmp_path):
     theirs = tmp_path / "mahavishnu.toml"
     theirs.write_text("[store]\n")
     with pytest.raises(SettingsError, match="--config-out"):
-        trial_settings.check_writable(theirs)
+        sandbox_settings.check_writable(theirs)
     with pytest.raises(SettingsError, match="cannot be written"):
-        trial_settings.write(theirs / "below.toml", [])
+        sandbox_settings.write(theirs / "below.toml", [])
 
 
 # -- what to do about it -----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from mahavishnu.cli.trials import COMES_UP_WITHIN_S, Trial, free_port
+from mahavishnu.cli.targets.sandbox_processes import COMES_UP_WITHIN_S, Trial, free_port
 from mahavishnu_openai import trial
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mahavishnu.cli.alerts import _shape
+from mahavishnu.cli.operations.alerts import _shape
 from mahavishnu.model.alert import Alert, AlertKind, Condition, Severity
 
 

@@ -5,8 +5,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahavishnu.cli import amounts
-from mahavishnu.cli.costs import since
+from mahavishnu.cli.common import amounts
+from mahavishnu.cli.money.costs import since
 
 DAY_US = 86_400_000_000
 

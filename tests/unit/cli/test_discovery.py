@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mahavishnu.cli.discovery import typed, without_broken
+from mahavishnu.cli.targets.discovery import typed, without_broken
 from mahavishnu.model import ANY, BROKEN, Target, broken_on_purpose
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from mahavishnu.cli.experiment_options import read_experiment
+from mahavishnu.cli.experiments.options import read_experiment
 from mahavishnu.errors import InvalidExperiment
 from mahavishnu.model.experiment import Change, Experiment, Guardrail, Measure, Step
 from mahavishnu.model.objective import OBJECTIVES, Objective

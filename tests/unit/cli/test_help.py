@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer
 
+from mahavishnu.cli.common.layout import LaidOutGroup
 from mahavishnu.cli.main import _command
-from mahavishnu.cli.shared import LaidOutGroup
 
 UNSUBJECTED = re.compile(r"\b(nobody|everybody|somebody|whoever|whomever|whom)\b", re.IGNORECASE)
 """Words that name no subject."""

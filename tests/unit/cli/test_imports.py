@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mahavishnu.cli.commands import COMMANDS
-from mahavishnu.cli.lazy import Entry, build
+from mahavishnu.cli.common.lazy import Entry, build
 
 HEAVY = {"alembic", "duckdb", "httpx", "numpy", "prefect", "scipy"}
 """What no command that only reads has a use for."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mahavishnu.cli import columns
-from mahavishnu.cli.printing import wrapped
-from mahavishnu.cli.tables import Table, drawn, tail_length
+from mahavishnu.cli.common import columns
+from mahavishnu.cli.common.printing import wrapped
+from mahavishnu.cli.common.tables import Table, drawn, tail_length
 
 GOLDENS = Path(__file__).with_name("goldens")
 UPDATE = bool(os.environ.get("UPDATE_GOLDENS"))

@@ -1,0 +1,1 @@
+"""Commands about money: budgets, bills, costs, the queue."""

@@ -1,0 +1,1 @@
+"""Commands that operate the platform: configuration, store, schedules, alerts, diagnosis."""

@@ -1,0 +1,1 @@
+"""Commands about targets, and engines to try things out."""

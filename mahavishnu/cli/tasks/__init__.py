@@ -1,0 +1,1 @@
+"""Commands about tasks: one, many, and the records of them."""
