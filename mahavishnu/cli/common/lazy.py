@@ -17,7 +17,7 @@ from mahavishnu.cli.common.layout import Group, LaidOutGroup
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """A command, or a group of commands, by the place of each part: "module:name", in this package."""
+    """A command, or a group of commands, by where each part stands: "module:name", in `mahavishnu.cli`."""
 
     place: str
     summary: str
