@@ -24,7 +24,7 @@ import duckdb
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.storage import SqlStore
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.lake.manifest import Part, swap
+from mahavishnu.storage.sql.lake_manifest import Part, swap
 from tests.history import executions
 
 DAYS = 10

@@ -8,11 +8,11 @@ from typing import Any
 from mahavishnu.model.experiment import Assignment
 from mahavishnu.storage.lake.duck import columns_of, duck, parquet
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.lake.manifest import Part
 from mahavishnu.storage.position_range import Stretch
 from mahavishnu.storage.sql.connection.tables import assignments
 from mahavishnu.storage.sql.experiments.rows import COUNTING, ENDED, TRIAL
 from mahavishnu.storage.sql.facts.fact_rows import assignment_of
+from mahavishnu.storage.sql.lake_manifest import Part
 
 Rows = list[tuple[Any, ...]]
 

@@ -14,7 +14,6 @@ from mahavishnu.model import DAY_US, Daily, Decision, Execution, Outcome
 from mahavishnu.ports import Between, Clock, ExecutionQuery, Fact, Keeping, Kept
 from mahavishnu.storage.lake import drawn, lookups
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.lake.manifest import Part, Shadow, all_parts, mark_emptied, swap
 from mahavishnu.storage.lake.moving import Move, empty_page, next_move, write_part
 from mahavishnu.storage.lake.pruning import prune
 from mahavishnu.storage.lake.rewriting import add_parts, rewrite
@@ -23,6 +22,7 @@ from mahavishnu.storage.sql.connection.access import Access
 from mahavishnu.storage.sql.facts.aggregates import EARLIEST, Days, count_facts, drop_dailies, number_of_store, standing
 from mahavishnu.storage.sql.facts.fact_rows import escaped
 from mahavishnu.storage.sql.facts.facts_write import Elsewhere, day_begun
+from mahavishnu.storage.sql.lake_manifest import Part, Shadow, all_parts, mark_emptied, swap
 
 T = TypeVar("T")
 

@@ -14,10 +14,10 @@ from mahavishnu.ports import Between, ExecutionQuery
 from mahavishnu.storage.lake.drawn import assignments_of
 from mahavishnu.storage.lake.duck import columns_of, duck, parquet
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.lake.manifest import Part
 from mahavishnu.storage.sql.connection.tables import decisions, executions, outcomes
 from mahavishnu.storage.sql.facts.fact_rows import decision_of, ended_of, escaped, outcome_of, revision_of, unescaped
 from mahavishnu.storage.sql.facts.revisions import Past
+from mahavishnu.storage.sql.lake_manifest import Part
 
 _IDS = ("executions", "decisions", "dropped")
 

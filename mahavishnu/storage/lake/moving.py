@@ -13,7 +13,6 @@ from mahavishnu.model import DAY_US, Status, day_of
 from mahavishnu.model.experiment import ExperimentStatus
 from mahavishnu.ports import Keeping
 from mahavishnu.storage.lake.duck import append, columns_of, copy_out, create_table, duck
-from mahavishnu.storage.lake.manifest import Part
 from mahavishnu.storage.lake.thinning import judge
 from mahavishnu.storage.lake.totals import add_executions
 from mahavishnu.storage.sql.connection.tables import (
@@ -33,6 +32,7 @@ from mahavishnu.storage.sql.connection.tables import (
 from mahavishnu.storage.sql.connection.transaction import IN_LIST, Transaction
 from mahavishnu.storage.sql.facts.aggregates import Days, standing
 from mahavishnu.storage.sql.facts.documents import scorecard_json
+from mahavishnu.storage.sql.lake_manifest import Part
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

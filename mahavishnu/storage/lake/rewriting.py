@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from mahavishnu.storage.lake.duck import copy_out, duck, parquet
 from mahavishnu.storage.lake.folder import Folder
-from mahavishnu.storage.lake.manifest import Part
 from mahavishnu.storage.lake.moving import sums_out
 from mahavishnu.storage.lake.totals import add_executions, add_revisions, add_sums
 from mahavishnu.storage.sql.facts.aggregates import Days
+from mahavishnu.storage.sql.lake_manifest import Part
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -7,9 +7,9 @@ from dataclasses import fields
 
 from mahavishnu.model import DAY_US, Daily, Scorecard
 from mahavishnu.storage.lake.folder import date_of
-from mahavishnu.storage.lake.manifest import Shadow
 from mahavishnu.storage.lake.rewriting import add_parts
 from mahavishnu.storage.sql.facts.aggregates import Cell, Days, count_facts, read_dailies, standing
+from mahavishnu.storage.sql.lake_manifest import Shadow
 from mahavishnu.storage.verify.findings import Finding, Subject
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from mahavishnu.storage.backup.moment import Moment
-from mahavishnu.storage.lake.manifest import Part
 from mahavishnu.storage.sql.connection.database import Database
+from mahavishnu.storage.sql.lake_manifest import Part
 
 SHOWN = 5
 """How many of the things that are wrong a check names."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mahavishnu.storage.lake.duck import duck, parquet
 from mahavishnu.storage.lake.folder import SEAL, Folder, digest_of
-from mahavishnu.storage.lake.manifest import Part
+from mahavishnu.storage.sql.lake_manifest import Part
 from mahavishnu.storage.verify.findings import Finding, Subject
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from mahavishnu.storage.lake.duck import duck, parquet
 from mahavishnu.storage.lake.folder import Folder
 from mahavishnu.storage.lake.lookups import day_of_id
-from mahavishnu.storage.lake.manifest import Part
+from mahavishnu.storage.sql.lake_manifest import Part
 from mahavishnu.storage.verify.findings import Subject
 
 AT_ONCE = 20_000

@@ -12,12 +12,12 @@ from mahavishnu.model import day_of
 from mahavishnu.ports import Check, Clock, Progress, StoreLocation, Verification
 from mahavishnu.ports.backups import silent
 from mahavishnu.storage.backup.moment import Moment, address_of, existing, lake_of, moment_of
-from mahavishnu.storage.lake.manifest import all_parts
 from mahavishnu.storage.sql.connection.database import Database
 from mahavishnu.storage.sql.connection.db_errors import message_of, strikes_everybody
 from mahavishnu.storage.sql.connection.tables import HEAD
 from mahavishnu.storage.sql.facts.aggregates import number_of_store
 from mahavishnu.storage.sql.facts.facts_read import newest_position
+from mahavishnu.storage.sql.lake_manifest import all_parts
 from mahavishnu.storage.verify.database import database_is_sound
 from mahavishnu.storage.verify.facts import aggregates_equal_facts
 from mahavishnu.storage.verify.findings import Finding, Look, Subject

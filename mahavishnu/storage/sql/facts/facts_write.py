@@ -11,7 +11,6 @@ from mahavishnu.errors import UnknownName
 from mahavishnu.model import Decision, Execution, Outcome, day_of
 from mahavishnu.model.identity import made_at_us
 from mahavishnu.ports import Fact, Settlement
-from mahavishnu.storage.lake.manifest import Part, parts_in
 from mahavishnu.storage.sql.connection.tables import announcements, assignments, decisions, executions, outcomes, starts
 from mahavishnu.storage.sql.connection.transaction import Transaction
 from mahavishnu.storage.sql.coordination.idempotency import settle_key
@@ -28,6 +27,7 @@ from mahavishnu.storage.sql.facts.fact_rows import (
     start_row,
 )
 from mahavishnu.storage.sql.facts.revisions import Past, concerned, revise, still_running
+from mahavishnu.storage.sql.lake_manifest import Part, parts_in
 
 _DECISION = select(decisions).where(decisions.c.id == bindparam("id_"))
 _ENDED = select(executions).where(executions.c.decision_id == bindparam("id_")).order_by(executions.c.position)
