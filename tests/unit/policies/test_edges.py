@@ -193,7 +193,14 @@ def test_an_option_that_is_no_number_is_refused(value, option):
             Statistical(**{name: nan})
 
 
-@tried("words.figures", "words.weighed_by", "words.percent", "words.money", "words.milliseconds", "words.version_of")
+@tried(
+    "explain.figures",
+    "explain.weighed_by",
+    "explain.percent",
+    "explain.money",
+    "explain.milliseconds",
+    "explain.version_of",
+)
 @edges
 @given(ANY, COUNTS, ESTIMATES)
 @example(nan, inf, BROKEN)
