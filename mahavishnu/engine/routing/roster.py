@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mahavishnu.engine.routing.breaker import Breaker, BreakerState, Permit, Verdict
-from mahavishnu.engine.running.slots import Places
+from mahavishnu.engine.routing.slots import Places
 from mahavishnu.engine.supervision import said
 from mahavishnu.errors import (
     ADD_A_TARGET,

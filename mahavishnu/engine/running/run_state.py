@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mahavishnu.engine.routing.breaker import Breaker
-from mahavishnu.engine.running.slots import Places
+from mahavishnu.engine.routing.slots import Places
 from mahavishnu.engine.running.streams import Stream
 from mahavishnu.model import Decision, Execution, Ranked, Reservation, Shortfall, Target, Task
 from mahavishnu.model.queued import QueuedTask
