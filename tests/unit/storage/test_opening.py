@@ -109,13 +109,13 @@ async def test_an_upgrade_sets_up_what_is_empty_and_leaves_the_newest_alone(tmp_
     await store.close()
 
 
-async def test_a_database_of_somebody_else_is_left_alone(tmp_path):
+@pytest.mark.parametrize("table", ["decisions", "customers"])
+async def test_a_file_of_another_application_is_left_as_it_is(tmp_path, table):
     path = tmp_path / "theirs.db"
-    execute(path, "CREATE TABLE decisions (verdict TEXT)")
-    assert 'a table "decisions" that is somebody else\'s' in await refused(f"sqlite:///{path}")
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("decisions",)]
-    connection.close()
+    execute(path, f"CREATE TABLE {table} (verdict TEXT)")
+    before = path.read_bytes()
+    assert f'the table "{table}" of another application; name a file of its own' in await refused(f"sqlite:///{path}")
+    assert path.read_bytes() == before
 
 
 async def test_a_file_that_cannot_be_used_is_refused_with_the_mend(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -18,16 +19,19 @@ _LOCK = 0x6D616861
 
 def ready(database: Database) -> None:
     """Returns once the schema is this version's. An empty database is set up; raises `StoreOutdated` for any other."""
-    use_write_ahead_log(database)
     found = database.read(revision)
     if found == NONE:
         migrate(database)
     elif found != HEAD:
         raise StoreOutdated(url=database.address.shown, found=found, wanted=HEAD)
+    else:
+        use_write_ahead_log(database)
 
 
 def migrate(database: Database) -> None:
     """Run every migration that is missing. Several processes may do so at once: one does it, the others wait."""
+    # Before anything changes in a file that may be another application's, its journal mode included.
+    database.read(partial(refuse_strangers, database))
     use_write_ahead_log(database)
     with database.connect_to_write() as connection, connection.begin():
         exclude_others(database, connection)
@@ -58,11 +62,13 @@ def set_up(database: Database, connection: Connection, at: str = HEAD) -> None:
 
 
 def refuse_strangers(database: Database, connection: Connection) -> None:
-    taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
-    if taken:
-        raise database.address.unavailable(
-            f'it has a table "{taken[0]}" that is somebody else\'s; name another database'
-        )
+    """Raises StoreUnavailable for a database without our schema that has a table in our way; for a file, any table."""
+    tables = set(inspect(connection).get_table_names()) - {VERSION_TABLE}
+    taken = sorted(tables if database.address.is_sqlite else tables & set(metadata.tables))
+    # In this order: tables that another process of ours creates in between come with a revision.
+    if taken and revision(connection) == NONE:
+        whole = "a file of its own" if database.address.is_sqlite else "a database of its own"
+        raise database.address.unavailable(f'it holds the table "{taken[0]}" of another application; name {whole}')
 
 
 def _run_migrations(database: Database, connection: Connection, found: str, to: str = "head") -> None:
