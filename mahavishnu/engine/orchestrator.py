@@ -383,7 +383,7 @@ class UnifiedOrchestrator:
         run.began_s = self._clock.monotonic_s()
         self._running[run.decision_id] = run
         try:
-            return await self._runner.carry_out(run, seed)
+            return await self._runner.run_task(run, seed)
         except asyncio.CancelledError:
             if not run.cancelled or carrier is None or carrier.uncancel() > 0:
                 raise

@@ -1,6 +1,7 @@
 """Promises of the house that no other test sees."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -61,3 +62,26 @@ def test_every_place_that_the_conformance_table_names_exists():
 
 def test_the_lock_names_no_registry():
     assert "://" not in (ROOT / "requirements.lock").read_text()
+
+
+def test_the_picture_of_the_architecture_is_what_the_code_says():
+    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs" / "draw_architecture.py")
+    drawing = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = drawing
+    spec.loader.exec_module(drawing)
+    assert drawing.PICTURE.read_text() == drawing.draw(), "run: python docs/draw_architecture.py"
+
+
+def test_every_place_that_the_page_on_architecture_names_is_there_and_says_it():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    places = re.findall(r"`((?:mahavishnu|adapters|docs)/[\w/.]+)`", page)
+    assert len(set(places)) > 20
+    assert [place for place in places if not (ROOT / place).exists()] == []
+    told = re.findall(r"`((?:mahavishnu|adapters)/[\w/]+\.py)`: `(\w+)`", page) + [
+        (place, name) for name, place in re.findall(r"`(\w+)` in `(mahavishnu/[\w/]+\.py)`", page)
+    ]
+    assert len(told) >= 8
+    missing = [
+        f"{place}: {name}" for place, name in told if not re.search(rf"def {name}\b", (ROOT / place).read_text())
+    ]
+    assert missing == []

@@ -83,14 +83,14 @@ class Runner:
         self._presence = presence
         self._jitter = Random()
 
-    async def carry_out(self, run: Run, seed: int | None) -> Report:
+    async def run_task(self, run: Run, seed: int | None) -> Report:
         """The report on a run; raises only for what is no answer to the task: the store, a cancellation."""
         try:
             choice, permit = await self._choose(run, seed)
             log_decision(choice.decision)
             if permit is None:
                 return await self._nothing_eligible(run, choice.decision)
-            return await self._work_through(run, choice, permit)
+            return await self._run_chain(run, choice, permit)
         finally:
             if settle := run.settlement(succeeded=False):
                 await self._collector.settled(settle, within_s=max(self._left_s(run), END_GRACE_S))
@@ -127,7 +127,7 @@ class Runner:
         waited_ms = round((self._clock.monotonic_s() - run.began_s) * 1000)
         return self.report(run, nothing_eligible(decision, waited_ms))
 
-    async def _work_through(self, run: Run, choice: Choice, first_permit: Permit) -> Report:
+    async def _run_chain(self, run: Run, choice: Choice, first_permit: Permit) -> Report:
         permit: Permit | None = first_permit
         for place, ranked in enumerate(choice.chain):
             target = ranked.candidate.target
@@ -141,7 +141,7 @@ class Runner:
                 fallback=place > 0,
                 last=place == len(choice.chain) - 1,
             )
-            report = await self._try_target(run, leg, permit)
+            report = await self._run_target(run, leg, permit)
             if report is not None:
                 return report
             permit = None
@@ -152,7 +152,7 @@ class Runner:
             return self.report(run, exhausted(run, run.shortfalls[0].balance, self._clock.now_us()))
         return self.report(run, failure(run, "no target is left to try"))
 
-    async def _try_target(self, run: Run, leg: Leg, permit: Permit | None) -> Report | None:
+    async def _run_target(self, run: Run, leg: Leg, permit: Permit | None) -> Report | None:
         """One target's attempts; None where the next one should have its turn."""
         tries = 0
         while True:
