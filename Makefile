@@ -12,7 +12,7 @@ MATRIX := python3.11 python3.12 python3.13
 PYTEST := $(BIN)/python -m pytest
 # What a test is held to stands in pyproject.toml; what a whole run is held to, in seconds, here.
 LIMIT := TESTS_RUN_LIMIT_S
-WORKERS ?= 2
+WORKERS ?= 3
 IN_PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Options for pytest: make test ARGS="-k budget".
 ARGS ?=
