@@ -18,7 +18,7 @@ from agno.team import Team
 from mahavishnu.errors import AdapterError, Misconfigured
 from mahavishnu.model import Chunk, CostModel, Health, Result, Status, Target, Task
 from mahavishnu.model.identity import ulid
-from mahavishnu.ports import Call, RunRef, TrialEngine
+from mahavishnu.ports import Call, RunRef, SandboxEngine
 from mahavishnu_agno.agentos import AgentOs
 from mahavishnu_agno.components import Components
 from mahavishnu_agno.crewfile import team_from_file
@@ -29,9 +29,9 @@ from mahavishnu_agno.here import Here
 from mahavishnu_agno.naming import look_in
 from mahavishnu_agno.quiet import keep_quiet
 from mahavishnu_agno.running import Run
+from mahavishnu_agno.sandbox import sandbox_of
 from mahavishnu_agno.settings import Options, Place, checked_url, options_of, place_of
 from mahavishnu_agno.there import There
-from mahavishnu_agno.trial import trial_of
 from mahavishnu_agno.trouble import health_of
 
 # An AgentOS takes no code over HTTP, so there is nothing to deploy; its page belongs to its vendor's cloud and shows
@@ -132,8 +132,8 @@ class AgnoAdapter:
             raise Misconfigured("no AgentOS is known to ask; set os_url in [adapters.agno]")
         return await discovered(self._server(self._os_url, self._key_env))
 
-    def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:
-        return trial_of(folder, port, key_env)
+    def sandbox(self, folder: Path, port: int, *, key_env: str | None = None) -> SandboxEngine:
+        return sandbox_of(folder, port, key_env)
 
     async def close(self) -> None:
         servers = list(self._servers.values())

@@ -18,13 +18,13 @@ from pydantic import Field
 from mahavishnu.errors import AdapterError, Crashed
 from mahavishnu.model import ANY, HEALTHY, Chunk, CostModel, Health, Result, Status, Target, Task
 from mahavishnu.model.identity import ulid
-from mahavishnu.ports import Call, RunRef, TrialEngine
+from mahavishnu.ports import Call, RunRef, SandboxEngine
 from mahavishnu_llamaindex.failures import health_of
 from mahavishnu_llamaindex.finding import look_in
 from mahavishnu_llamaindex.here import InProcess
 from mahavishnu_llamaindex.places import Here, Index, Served, place_of
 from mahavishnu_llamaindex.remote import Remote
-from mahavishnu_llamaindex.trial import trial_of
+from mahavishnu_llamaindex.sandbox import sandbox_of
 
 CAPABILITIES: Mapping[str, bool] = MappingProxyType(
     {
@@ -139,8 +139,8 @@ class LlamaIndexAdapter:
         options = {"embed_model": embed_model}
         return Target(name=name, adapter=self.name, run=f"index:{into}", task_types=frozenset({ANY}), options=options)
 
-    def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:
-        return trial_of(folder, port, key_env)
+    def sandbox(self, folder: Path, port: int, *, key_env: str | None = None) -> SandboxEngine:
+        return sandbox_of(folder, port, key_env)
 
     async def close(self) -> None:
         await self._remote.close()

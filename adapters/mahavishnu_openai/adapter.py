@@ -10,14 +10,14 @@ import httpx
 
 from mahavishnu.errors import AdapterError
 from mahavishnu.model import HEALTHY, Chunk, CostModel, Health, Result, Status, Target, Task
-from mahavishnu.ports import Call, RunRef, TrialEngine
+from mahavishnu.ports import Call, RunRef, SandboxEngine
 from mahavishnu_openai.catalogue import Catalogue, health_of_failure, health_of_model, targets_of
 from mahavishnu_openai.endpoint import OPENAI, Endpoint, endpoint_of, problem_with_url
 from mahavishnu_openai.exchange import ask, follow
 from mahavishnu_openai.options import ModelOptions, options_of
 from mahavishnu_openai.prompt import Request, request_of
 from mahavishnu_openai.runs import Runs
-from mahavishnu_openai.trial import trial_of
+from mahavishnu_openai.sandbox import sandbox_of
 
 _CAPABILITIES = frozenset({"streaming", "supports_batch_execution"})
 
@@ -95,10 +95,10 @@ class OpenAIAdapter:
         endpoint = endpoint_of(self._base_url, self._api_key_env, self._organization)
         return targets_of(await self._catalogue.models(self._http, endpoint), self.name)
 
-    def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:
+    def sandbox(self, folder: Path, port: int, *, key_env: str | None = None) -> SandboxEngine:
         """A server whose answers are simulated; it keeps nothing."""
         del folder
-        return trial_of(port, key_env)
+        return sandbox_of(port, key_env)
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mahavishnu.model import ANY, CostModel, Health, Result, Status, Target, Task
-from mahavishnu.ports import Call, RunRef, TrialEngine
+from mahavishnu.ports import Call, RunRef, SandboxEngine
 from mahavishnu_prefect import deployments
 from mahavishnu_prefect.deployments import Plan
 from mahavishnu_prefect.flow_runs import FlowRuns
@@ -19,7 +19,7 @@ from mahavishnu_prefect.in_process import InProcess
 from mahavishnu_prefect.parameters import check
 from mahavishnu_prefect.records import FlowRun
 from mahavishnu_prefect.rest import Api
-from mahavishnu_prefect.trial import trial_of
+from mahavishnu_prefect.sandbox import sandbox_of
 
 _CAPABILITIES = frozenset(
     {
@@ -118,8 +118,8 @@ class PrefectAdapter:
             if not any(tag.startswith(_OWN_JOBS) for tag in deployment.tags)
         ]
 
-    def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:
-        return trial_of(folder, port, key_env)
+    def sandbox(self, folder: Path, port: int, *, key_env: str | None = None) -> SandboxEngine:
+        return sandbox_of(folder, port, key_env)
 
     async def close(self) -> None:
         await self._api.close()

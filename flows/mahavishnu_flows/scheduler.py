@@ -21,7 +21,7 @@ from mahavishnu_prefect import deployments
 from mahavishnu_prefect.deployments import Plan
 from mahavishnu_prefect.records import ANYTHING, FLOW_RUN, Deployment
 from mahavishnu_prefect.rest import Api
-from mahavishnu_prefect.trial import HOST, trial_of
+from mahavishnu_prefect.sandbox import HOST, sandbox_of
 
 PREFIX = "mahavishnu-"
 """What the names of the flows, and the keys of their artifacts, begin with."""
@@ -79,7 +79,7 @@ class PrefectScheduler:
         """Raises PluginMissing, as `serving` does, where Prefect's library is not installed: the rest needs none."""
         _require_library()
         url = f"http://{HOST}:{port}/api"
-        server, *_ = trial_of(folder, port, None).programs
+        server, *_ = sandbox_of(folder, port, None).programs
         return PrefectScheduler(self._store_url, self._config, url, None, None), server
 
     def serving(self, jobs: Sequence[Job], folder: Path) -> Program:

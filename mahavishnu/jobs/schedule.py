@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from mahavishnu.errors import MahavishnuError, RepositoryError, UnknownName, nearest_name
 from mahavishnu.jobs import experiments, scores
 from mahavishnu.jobs.cron import due_at_us
-from mahavishnu.jobs.experiments.evidence import Trials
+from mahavishnu.jobs.experiments.evidence import Observations
 from mahavishnu.jobs.experiments.report_files import hand_over
 from mahavishnu.jobs.monitoring import alerts
 from mahavishnu.jobs.planning import publish_prices
@@ -138,7 +138,7 @@ async def _experiments(store: Store, clock: Clock, settings: Settings) -> JobRep
 
 
 def _standing(run: ExperimentRun) -> Mapping[str, object]:
-    reading = Trials.resumed(run.experiment, run.state).reading()
+    reading = Observations.resumed(run.experiment, run.state).reading()
     return {
         "experiment": run.name,
         "status": run.status.value,

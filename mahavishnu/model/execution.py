@@ -36,15 +36,15 @@ class Status(StrEnum):
         return self in _COUNTING
 
     @property
-    def counts_in_trial(self) -> bool:
+    def counts_in_experiment(self) -> bool:
         """Whether an experiment reads it: also what was lost, or else an arm that kills its process would lose
         nothing by it."""
-        return self in _COUNTING_IN_TRIAL
+        return self in _COUNTING_IN_EXPERIMENT
 
 
 # Looked up once: every execution is asked whether it counts.
 _COUNTING = (Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.UNSUITABLE)
-_COUNTING_IN_TRIAL = (*_COUNTING, Status.LOST)
+_COUNTING_IN_EXPERIMENT = (*_COUNTING, Status.LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 from mahavishnu.ports.adapters import Adapter, Call, Discovers, HostsWorkflows, Priced, RunRef, Streams
 from mahavishnu.ports.backups import BackupManifest, Check, Progress, Restored, StoreLocation, Verification
 from mahavishnu.ports.clock import Clock
-from mahavishnu.ports.experiments import Assigned, Experiments, Stage, Trial
+from mahavishnu.ports.experiments import Assigned, Experiments, Observation, Stage
 from mahavishnu.ports.facts import EVER, Between, Evidence, Fact, Settlement
 from mahavishnu.ports.money import Charge, Cost, Ledger, Queue
 from mahavishnu.ports.policies import Policy
 from mahavishnu.ports.presence import Presence
+from mahavishnu.ports.sandbox import HasSandbox, Program, SandboxEngine
 from mahavishnu.ports.schedules import Scheduler, Upcoming
 from mahavishnu.ports.stores import (
     Aggregates,
@@ -28,7 +29,6 @@ from mahavishnu.ports.stores import (
     Targets,
     Workflows,
 )
-from mahavishnu.ports.trials import Program, TrialEngine, Tryable
 
 __all__ = [
     "EVER",
@@ -50,6 +50,7 @@ __all__ = [
     "Experiments",
     "Fact",
     "Facts",
+    "HasSandbox",
     "HostsWorkflows",
     "Identifiers",
     "JobRun",
@@ -58,6 +59,7 @@ __all__ = [
     "Kept",
     "Keys",
     "Ledger",
+    "Observation",
     "Policy",
     "Presence",
     "Priced",
@@ -67,6 +69,7 @@ __all__ = [
     "Restored",
     "Retention",
     "RunRef",
+    "SandboxEngine",
     "Scheduler",
     "Settlement",
     "Snapshots",
@@ -76,9 +79,6 @@ __all__ = [
     "StoreLocation",
     "Streams",
     "Targets",
-    "Trial",
-    "TrialEngine",
-    "Tryable",
     "Upcoming",
     "Verification",
     "Workflows",

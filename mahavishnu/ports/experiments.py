@@ -19,7 +19,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Observation:
     """What came of a task that was assigned by chance: the end of its first attempt, on the target that was chosen.
 
     `latency_ms` is None where it did not succeed, or nobody measured it.
@@ -73,10 +73,10 @@ class Experiments(Protocol):
         """
         ...
 
-    async def trials(self, experiment: str, since: int, limit: int) -> Sequence[Trial]:
+    async def observations(self, experiment: str, since: int, limit: int) -> Sequence[Observation]:
         """At most so many, after the position `since`, in the order of commit, wherever they are kept by now.
 
-        Only ends that count (`Status.counts_in_trial`) of first attempts that were no fallback, of decisions whose
+        Only ends that count (`Status.counts_in_experiment`) of first attempts that were no fallback, of decisions whose
         assignment has a probability.
         """
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mahavishnu.model.job import Job
-from mahavishnu.ports.trials import Program
+from mahavishnu.ports.sandbox import Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Example:
     """A task for a target; `value` is what comes back where it succeeds."""
 
     target: Target
@@ -46,18 +46,18 @@ class Trial:
 class AdapterCase:
     """An adapter, and tasks of which it is known how they end. A promise about a kind that is not given holds.
 
-    `numbered` makes a trial that succeeds and whose value tells its number. `calls` counts how often the target of
+    `numbered` makes an example that succeeds and whose value tells its number. `calls` counts how often the target of
     `fails` was really called. `names_runs` says that the engine gives runs ids of its own: one is under way, then, as
     soon as it has been announced, however long that takes.
     """
 
     adapter: Adapter
-    succeeds: Trial
-    fails: Trial | None = None
-    hangs: Trial | None = None
-    refused: Trial | None = None
-    misconfigured: Trial | None = None
-    numbered: Callable[[int], Trial] | None = None
+    succeeds: Example
+    fails: Example | None = None
+    hangs: Example | None = None
+    refused: Example | None = None
+    misconfigured: Example | None = None
+    numbered: Callable[[int], Example] | None = None
     calls: Callable[[], int] | None = None
     names_runs: bool = False
 
@@ -98,11 +98,11 @@ async def a_success_returns_a_result_that_is_json(case: AdapterCase) -> None:
 
 async def failures_leave_only_as_adapter_errors(case: AdapterCase) -> None:
     wanted = ((case.fails, AdapterError), (case.refused, Refused), (case.misconfigured, Misconfigured))
-    for trial, kind in wanted:
-        if trial is None:
+    for example, kind in wanted:
+        if example is None:
             continue
-        failure = await _failure(case, trial)
-        assert isinstance(failure, kind), f"{trial.target.run} raised {failure!r} and not {kind.__name__}"
+        failure = await _failure(case, example)
+        assert isinstance(failure, kind), f"{example.target.run} raised {failure!r} and not {kind.__name__}"
         assert str(failure).strip(), "an error without a sentence helps nobody"
 
 
@@ -116,9 +116,9 @@ async def a_failing_run_is_not_retried(case: AdapterCase) -> None:
 
 async def concurrent_runs_do_not_mix(case: AdapterCase) -> None:
     numbered = case.numbered
-    trials = [numbered(number) if numbered else case.succeeds for number in range(20)]
-    results = await asyncio.gather(*(_run(case, trial) for trial in trials))
-    assert [result.value for result in results] == [trial.value for trial in trials]
+    examples = [numbered(number) if numbered else case.succeeds for number in range(20)]
+    results = await asyncio.gather(*(_run(case, example) for example in examples))
+    assert [result.value for result in results] == [example.value for example in examples]
 
 
 async def a_cancelled_run_lets_go(case: AdapterCase) -> None:
@@ -200,25 +200,25 @@ def _call(announced: list[str] | None = None, named: asyncio.Event | None = None
     return Call(execution_id=f"promise-{next(_numbers)}", deadline_s=_LONG_S, idempotency_key=None, announce=announce)
 
 
-async def _run(case: AdapterCase, trial: Trial) -> Result:
-    return await case.adapter.run(trial.task, trial.target, _call())
+async def _run(case: AdapterCase, example: Example) -> Result:
+    return await case.adapter.run(example.task, example.target, _call())
 
 
-async def _failure(case: AdapterCase, trial: Trial) -> Exception:
+async def _failure(case: AdapterCase, example: Example) -> Exception:
     try:
-        result = await _run(case, trial)
+        result = await _run(case, example)
     except AdapterError as failure:
         return failure
-    raise AssertionError(f"{trial.target.run} was to fail, and returned {result!r:.200}")
+    raise AssertionError(f"{example.target.run} was to fail, and returned {result!r:.200}")
 
 
-async def _under_way(case: AdapterCase, trial: Trial, call: Call, named: asyncio.Event | None = None) -> _Run:
-    run = asyncio.ensure_future(case.adapter.run(trial.task, trial.target, call))
+async def _under_way(case: AdapterCase, example: Example, call: Call, named: asyncio.Event | None = None) -> _Run:
+    run = asyncio.ensure_future(case.adapter.run(example.task, example.target, call))
     if case.names_runs and named is not None:
         naming = asyncio.ensure_future(named.wait())
         await asyncio.wait({run, naming}, timeout=_LONG_S, return_when=asyncio.FIRST_COMPLETED)
         naming.cancel()
     else:
         await asyncio.wait({run}, timeout=STARTS_WITHIN_S)
-    assert not run.done(), f"{trial.target.run} was to hang, and ended: {run}"
+    assert not run.done(), f"{example.target.run} was to hang, and ended: {run}"
     return run

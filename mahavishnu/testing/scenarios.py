@@ -168,7 +168,7 @@ def play(scenario: Scenario, policy: Policy, seed: int, discount: float = DISCOU
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class Simulation:
     """Two targets, of which the treatment is given a share of the tasks by chance; and how what came is heard of.
 
     As in a scenario, what came of a task is known `mean_delay` tasks later on average, and of a share `missing` never.
@@ -184,33 +184,33 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came of one task of a trial: of which arm it was, and how likely it had been to be treated."""
+    """What came of one task of a simulation: of which arm it was, and how likely it had been to be treated."""
 
     treated: bool
     probability: float
     attempt: Attempt
 
 
-def hear(trial: Trial, seed: int) -> Iterator[Heard]:
-    """What comes of the tasks of a trial, in the order in which it is heard of.
+def hear(simulation: Simulation, seed: int) -> Iterator[Heard]:
+    """What comes of the tasks of a simulation, in the order in which it is heard of.
 
     >>> worse = SimulatedTarget(name="new", success=Always(0.7))
-    >>> trial = Trial(control=SimulatedTarget(name="old", success=Always(0.9)), treatment=worse, tasks=3_000)
+    >>> simulation = Simulation(control=SimulatedTarget(name="old", success=Always(0.9)), treatment=worse, tasks=3_000)
     >>> from mahavishnu.stats.betting import AssignmentBet
     >>> bet = AssignmentBet()
-    >>> for heard in hear(trial, seed=1):
+    >>> for heard in hear(simulation, seed=1):
     ...     bet.add(heard.treated, heard.attempt.succeeded, heard.probability)
     >>> bet.e_value > 20
     True
     """
-    rng = Random(f"trial {seed}")
+    rng = Random(f"simulation {seed}")
     under_way: list[tuple[float, int, Heard]] = []
-    for number in range(trial.tasks):
-        probability = trial.share(number)
+    for number in range(simulation.tasks):
+        probability = simulation.share(number)
         treated = rng.random() < probability
-        attempt = (trial.treatment if treated else trial.control).attempt(number, rng)
-        wait = rng.expovariate(1 / trial.mean_delay) if trial.mean_delay else 0.0
-        if rng.random() >= trial.missing:
+        attempt = (simulation.treatment if treated else simulation.control).attempt(number, rng)
+        wait = rng.expovariate(1 / simulation.mean_delay) if simulation.mean_delay else 0.0
+        if rng.random() >= simulation.missing:
             heappush(under_way, (number + wait, number, Heard(treated, probability, attempt)))
         while under_way and under_way[0][0] <= number:
             yield heappop(under_way)[2]

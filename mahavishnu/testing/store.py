@@ -19,10 +19,10 @@ from mahavishnu.testing.promises import (
     facts,
     keys,
     ledger,
+    observations,
     outcomes,
     presence,
     queue,
-    trials,
     workflows,
 )
 from mahavishnu.testing.promises.places import Opener, Promise
@@ -42,5 +42,5 @@ STORE_PROMISES: Sequence[Promise] = (
     *budgets.PROMISES,
     *queue.PROMISES,
     *experiments.PROMISES,
-    *trials.PROMISES,
+    *observations.PROMISES,
 )

@@ -93,7 +93,7 @@ class Up:
         (self.folder / "prefect" / "flows" / "count_words.py").write_text(SLOW.format(began=str(began)))
         user, _, password = RIGHT.partition(":")
         with httpx.Client(base_url=self.engines["prefect"]["url"], auth=(user, password), timeout=WITHIN_S) as api:
-            made = api.get("/deployments/name/count-words/trial").raise_for_status().json()
+            made = api.get("/deployments/name/count-words/sandbox").raise_for_status().json()
             order = {"parameters": {"text": "slowly"}}
             while api.post(f"/deployments/{made['id']}/create_flow_run", json=order).status_code == 503:
                 time.sleep(0.2)
@@ -189,7 +189,7 @@ def test_what_they_have_is_discovered_added_and_then_known(cli: Any, up: Up, bar
     assert {(row["adapter"], row["state"]) for row in found} == {(name, "new") for name in ENGINES}
     people = cli("--config", bare, "targets", "discover", "--adapter", "prefect")
     assert (people.code, people.sentence) == (0, "To add them: mahavishnu targets discover --add (1 target).")
-    assert "count-words/trial" in people.out
+    assert "count-words/sandbox" in people.out
     assert cli.ok("--config", bare, "targets", "list") == []
     added = cli.ok("--config", bare, "targets", "discover", "--add")
     assert [row["run"] for row in added] == [row["run"] for row in found]
@@ -224,7 +224,7 @@ def test_an_engine_that_cannot_be_asked_is_a_row_with_a_sentence_and_the_others_
     [
         ("agno", "{}/agents/shout", ("--deployment", "cloud"), "ONE TWO", {"agent_seconds": "0.0002"}),
         ("llamaindex", "{}/workflows/ask-docs", ("--deployment", "cloud"), None, {"queries": "0.00005"}),
-        ("prefect", "count-words/trial", ("--deployment", "cloud"), {"words": 2, "longest": ["one", "two"]},
+        ("prefect", "count-words/sandbox", ("--deployment", "cloud"), {"words": 2, "longest": ["one", "two"]},
          {"seconds": "0.0001"}),
         ("openai", "echo", ("--cost", "per_input_token_usd=0.001", "--cost", "per_output_token_usd=0.002"), "one two",
          {"input_tokens": "0.001", "output_tokens": "0.002"}),

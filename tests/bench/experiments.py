@@ -15,8 +15,8 @@ from mahavishnu.stats.bins import BREACH, LEVELS, RISE
 from mahavishnu.stats.difference import DifferenceBet
 from mahavishnu.stats.guardrails import Together, combined
 from mahavishnu.stats.ratio import RatioBet
-from tests.bench import trials
-from tests.bench.trials import Trial, falling, found_after, ramping, stepping
+from tests.bench import simulations
+from tests.bench.simulations import Simulation, falling, found_after, ramping, stepping
 
 RUNS = 2_000
 NEEDED = 20.0
@@ -24,32 +24,32 @@ DROP = falling(0.95, 0.80)
 RAMP = ramping(0.05, 0.50)
 
 NULLS = {
-    "p .90, from 100 on": (Trial(), 0.90, 100),
-    "p .90, from 30 on": (Trial(), 0.90, 30),
-    "p .98, from 30 on": (Trial(), 0.98, 30),
-    "both fall .95 to .80": (Trial(), DROP, 30),
-    "both fall, share ramps .05 to .50": (Trial(share=RAMP), DROP, 30),
+    "p .90, from 100 on": (Simulation(), 0.90, 100),
+    "p .90, from 30 on": (Simulation(), 0.90, 30),
+    "p .98, from 30 on": (Simulation(), 0.98, 30),
+    "both fall .95 to .80": (Simulation(), DROP, 30),
+    "both fall, share ramps .05 to .50": (Simulation(share=RAMP), DROP, 30),
 }
 NEIGHBOURS = {
-    "share .05": (Trial(share=0.05), 0.90, 30),
-    "share .30": (Trial(share=0.30), 0.90, 30),
-    "p .80": (Trial(), 0.80, 30),
-    "p .99": (Trial(), 0.99, 30),
-    "share ramps .50 to .05, both fall": (Trial(share=ramping(0.50, 0.05)), DROP, 30),
-    "share ramps .50 to .05, both rise": (Trial(share=ramping(0.50, 0.05)), falling(0.80, 0.95), 30),
-    "share in steps .05 .10 .20 .50, both fall": (Trial(share=stepping(0.05, 0.10, 0.20, 0.50)), DROP, 30),
-    "share ramps, both fall steadily": (Trial(share=RAMP), ramping(0.95, 0.80), 30),
-    "outcomes 500 tasks late, share ramps, both fall": (Trial(share=RAMP, delay=500.0), DROP, 30),
-    "treated twice as late, 500 and 1,000 tasks": (Trial(delay=500.0, slower=2.0), DROP, 30),
-    "5 % missing, share ramps, both fall": (Trial(share=RAMP, missing=0.05), DROP, 30),
+    "share .05": (Simulation(share=0.05), 0.90, 30),
+    "share .30": (Simulation(share=0.30), 0.90, 30),
+    "p .80": (Simulation(), 0.80, 30),
+    "p .99": (Simulation(), 0.99, 30),
+    "share ramps .50 to .05, both fall": (Simulation(share=ramping(0.50, 0.05)), DROP, 30),
+    "share ramps .50 to .05, both rise": (Simulation(share=ramping(0.50, 0.05)), falling(0.80, 0.95), 30),
+    "share in steps .05 .10 .20 .50, both fall": (Simulation(share=stepping(0.05, 0.10, 0.20, 0.50)), DROP, 30),
+    "share ramps, both fall steadily": (Simulation(share=RAMP), ramping(0.95, 0.80), 30),
+    "outcomes 500 tasks late, share ramps, both fall": (Simulation(share=RAMP, delay=500.0), DROP, 30),
+    "treated twice as late, 500 and 1,000 tasks": (Simulation(delay=500.0, slower=2.0), DROP, 30),
+    "5 % missing, share ramps, both fall": (Simulation(share=RAMP, missing=0.05), DROP, 30),
 }
 CHEAP = {
-    "z at every look": lambda treated, value, share: trials.z_at_every_look(treated, value),
-    "GrowthBook-like": lambda treated, value, share: trials.growthbook_like(treated, value),
-    "TensorZero-like": lambda treated, value, share: trials.tensorzero_like(treated, value),
+    "z at every look": lambda treated, value, share: simulations.z_at_every_look(treated, value),
+    "GrowthBook-like": lambda treated, value, share: simulations.growthbook_like(treated, value),
+    "TensorZero-like": lambda treated, value, share: simulations.tensorzero_like(treated, value),
 }
 RULES = {
-    "ours": lambda treated, value, share: trials.success(treated, value, share) >= NEEDED,
+    "ours": lambda treated, value, share: simulations.success(treated, value, share) >= NEEDED,
     **CHEAP,
 }
 
@@ -58,11 +58,11 @@ def say(bar, subject, **measured):
     print(json.dumps({"bar": bar, "subject": subject, **measured}), flush=True)
 
 
-def found(trial, control, treatment, fewest, rules, runs, seed):
+def found(simulation, control, treatment, fewest, rules, runs, seed):
     """After how many candidate outcomes each rule acts, run by run."""
     after = {name: [] for name in rules}
     for run in range(runs):
-        seen = trial.rates(np.random.default_rng([seed, run]), control, treatment)
+        seen = simulation.rates(np.random.default_rng([seed, run]), control, treatment)
         for name, rule in rules.items():
             after[name].append(found_after(rule(*seen), seen[0], fewest))
     return {name: np.array(counts) for name, counts in after.items()}
@@ -78,8 +78,8 @@ def level(counts, q):
 
 
 def false_rollbacks(bar, scenarios, runs, seed, **must):
-    for name, (trial, rate, fewest) in scenarios.items():
-        after = found(trial, rate, rate, fewest, RULES, runs, seed)
+    for name, (simulation, rate, fewest) in scenarios.items():
+        after = found(simulation, rate, rate, fewest, RULES, runs, seed)
         say(bar, name, runs=runs, seed=seed, false={rule: share_of(counts) for rule, counts in after.items()}, **must)
 
 
@@ -96,23 +96,23 @@ def b2(scale):
     for after, fewest, must in ((0.85, 100, "95 % in 1,000, 330, 740"), (0.80, 30, "90, 210")):
         for seed in (1, 2, 3):
             rules = RULES if seed == 1 else {"ours": RULES["ours"]}
-            counts = found(Trial(candidates=3_000), 0.90, after, fewest, rules, runs, seed)
+            counts = found(Simulation(candidates=3_000), 0.90, after, fewest, rules, runs, seed)
             for rule, each in counts.items():
                 say("B2", f".90 to {after}, {rule}", runs=runs, seed=seed, within_1000=share_of(each, 1_000),
                     median=level(each, 0.5), p90=level(each, 0.9), must=must)  # fmt: skip
 
 
 def b3(scale):
-    runs, trial = int(RUNS * scale), Trial(candidates=5_000)
+    runs, simulation = int(RUNS * scale), Simulation(candidates=5_000)
     for treatment in (0.90, 0.89, 0.88, 0.85):
         back, forth, outside = [], [], 0
         for run in range(runs):
-            treated, value, share = trial.rates(np.random.default_rng([3, run]), 0.90, treatment)
-            worse, better = trials.difference(treated, value, share, 0.02)
+            treated, value, share = simulation.rates(np.random.default_rng([3, run]), 0.90, treatment)
+            worse, better = simulations.difference(treated, value, share, 0.02)
             back.append(found_after(worse >= NEEDED, treated, 100))
             forth.append(found_after(better >= NEEDED, treated, 100))
             # An end of the interval has been wrong where there was ever enough evidence against the true difference.
-            low, high = trials.difference(treated, value, share, 0.90 - treatment)
+            low, high = simulations.difference(treated, value, share, 0.90 - treatment)
             outside += bool((low >= NEEDED).any() or (high >= NEEDED).any())
         say("B3", f"margin .02, truly {0.90 - treatment:.2f} worse", runs=runs, rolled_back=share_of(back),
             median=level(back, 0.5), promoted=share_of(forth), promoted_median=level(forth, 0.5),
@@ -134,35 +134,35 @@ HARMS = {
 MUST = {"×1.2": "median 320", "×1.5": "p90 135", "5 % ×10": "median 500"}
 
 
-def binned(draws, trial, law, harm=None, game=RISE, baseline=2_000):
+def binned(draws, simulation, law, harm=None, game=RISE, baseline=2_000):
     """Treated and e-value of one run, whose edges come from a baseline of its own."""
     usual = np.sort(law(draws, baseline))
     edges = usual[np.ceil(np.array(LEVELS) * baseline).astype(int) - 1]
     harmed = law if harm is None else lambda draws, n: harm(draws, law(draws, n))
-    treated, value, share = trial.values(draws, law, harmed)
+    treated, value, share = simulation.values(draws, law, harmed)
     category = value > edges[3] if game is BREACH else np.searchsorted(edges, value)
-    return treated, trials.assignment(treated, category, share, game)
+    return treated, simulations.assignment(treated, category, share, game)
 
 
-def binned_counts(trial, law, harm, runs, seed, game=RISE):
+def binned_counts(simulation, law, harm, runs, seed, game=RISE):
     counts = []
     for run in range(runs):
-        treated, e = binned(np.random.default_rng([seed, run]), trial, law, harm, game)
+        treated, e = binned(np.random.default_rng([seed, run]), simulation, law, harm, game)
         counts.append(found_after(e >= NEEDED, treated, 30))
     return counts
 
 
 def b4(scale):
     runs = int(RUNS * scale)
-    drifting = {"steady": Trial(), "share ramps .05 to .50": Trial(share=RAMP)}
+    drifting = {"steady": Simulation(), "share ramps .05 to .50": Simulation(share=RAMP)}
     for seed, (law, draw) in enumerate(LAWS.items(), 40):
-        for name, trial in drifting.items():
+        for name, simulation in drifting.items():
             for game, subject in ((RISE, "six bins"), (BREACH, "breaches of the p95")):
-                counts = binned_counts(trial, draw, None, runs, seed, game)
+                counts = binned_counts(simulation, draw, None, runs, seed, game)
                 say("B4", f"{law}, {name}, {subject}", runs=runs, false=share_of(counts), must=0.05)
         for harm, change in HARMS.items():
             for game, subject in ((RISE, "six bins"), (BREACH, "breaches of the p95")):
-                counts = binned_counts(Trial(candidates=3_000), draw, change, runs // 2, seed, game)
+                counts = binned_counts(Simulation(candidates=3_000), draw, change, runs // 2, seed, game)
                 must = MUST[harm] if game is RISE else None
                 say("B4", f"{law}, {harm}, {subject}", runs=runs // 2, found=share_of(counts),
                     median=level(counts, 0.5), p90=level(counts, 0.9), must=must)  # fmt: skip
@@ -173,8 +173,8 @@ def b5(scale):
     for name, share in (("share .10", 0.10), ("share ramps .05 to .50", RAMP)):
         wrong = every = 0
         for run in range(runs):
-            treated, π, _, _ = Trial(share=share).arms(np.random.default_rng([5, run]))
-            e = trials.sample_ratio(treated, π)
+            treated, π, _, _ = Simulation(share=share).arms(np.random.default_rng([5, run]))
+            e = simulations.sample_ratio(treated, π)
             wrong += bool((e[:: len(e) // 500] >= 100).any())
             every += bool((e >= 100).any())
         say(
@@ -189,7 +189,7 @@ def b5(scale):
         tasks = []
         for run in range(runs):
             treated = np.random.default_rng([6, run]).random(12_000) < actual
-            hit = trials.sample_ratio(treated, np.full(len(treated), 0.10)) >= 100
+            hit = simulations.sample_ratio(treated, np.full(len(treated), 0.10)) >= 100
             tasks.append(float(hit.argmax() + 1) if hit.any() else np.inf)
         say(
             "B5", subject, runs=runs, found=share_of(tasks), median=level(tasks, 0.5), p90=level(tasks, 0.9), must=3_000
@@ -207,10 +207,10 @@ def units(scale):
         treated = (draws.random(users) < 0.1)[who]
         succeeded = draws.random(tasks) < draws.beta(9 / 2, 1 / 2, users)[who]
         share = np.full(tasks, 0.1)
-        every.append(found_after(trials.success(treated, succeeded, share) >= NEEDED, treated, 30))
+        every.append(found_after(simulations.success(treated, succeeded, share) >= NEEDED, treated, 30))
         news = np.sort(np.unique(who, return_index=True)[1])
         seen = treated[news], succeeded[news], share[news]
-        first.append(found_after(trials.success(*seen) >= NEEDED, seen[0], 30))
+        first.append(found_after(simulations.success(*seen) >= NEEDED, seen[0], 30))
     say("units", f"{tasks_each} outcomes a user, users differ", runs=runs, false_every_outcome=share_of(every),
         false_first_of_each_user=share_of(first), must=0.05)  # fmt: skip
 
@@ -218,7 +218,9 @@ def units(scale):
 def late(scale):
     """Harm that begins when 2,500 candidate outcomes have come without any: what was lost by then must be won back."""
     runs = int(RUNS * scale)
-    counts = found(Trial(candidates=5_000), 0.90, falling(0.90, 0.80), 30, {"ours": RULES["ours"]}, runs, 10)["ours"]
+    counts = found(Simulation(candidates=5_000), 0.90, falling(0.90, 0.80), 30, {"ours": RULES["ours"]}, runs, 10)[
+        "ours"
+    ]
     after = counts[counts > 2_500] - 2_500
     say("late", ".90 to .80 half way", runs=runs, before_it=share_of(counts, 2_500), found=share_of(after),
         median=level(after, 0.5), p90=level(after, 0.9))  # fmt: skip
@@ -232,15 +234,18 @@ def guardrails(scale):
         counts = {together: [] for together in Together}
         for run in range(runs):
             draws = np.random.default_rng([8, run])
-            trial = Trial(candidates=3_000)
-            treated, share, way, _ = trial.arms(draws)
+            simulation = Simulation(candidates=3_000)
+            treated, share, way, _ = simulation.arms(draws)
             latency, cost, usual = (np.log(law(draws, len(way))) for _ in range(3))
             if harm is not None:
                 latency = np.where(treated, latency + np.log(1.2), latency)
             edges = np.quantile(usual, LEVELS)
             evidence = np.array([
-                trials.success(treated, draws.random(len(way)) < 0.9, share),
-                *(trials.assignment(treated, np.searchsorted(edges, each), share, RISE) for each in (latency, cost)),
+                simulations.success(treated, draws.random(len(way)) < 0.9, share),
+                *(
+                    simulations.assignment(treated, np.searchsorted(edges, values), share, RISE)
+                    for values in (latency, cost)
+                ),
             ])  # fmt: skip
             counts[Together.MEAN].append(found_after(evidence.mean(axis=0) >= NEEDED, treated, 100))
             counts[Together.BONFERRONI].append(found_after(evidence.max(axis=0) / 3 >= NEEDED, treated, 100))
@@ -252,7 +257,7 @@ def guardrails(scale):
 def speed(scale):
     """What adding one outcome costs, in CPU time."""
     draws = np.random.default_rng(9)
-    treated, value, share = (each.tolist() for each in Trial(candidates=2_000).rates(draws, 0.9, 0.9))
+    treated, value, share = (each.tolist() for each in Simulation(candidates=2_000).rates(draws, 0.9, 0.9))
     subjects = {
         "assignment bet on success": (AssignmentBet(), lambda bet, t, y, π: bet.add(t, int(y), π)),
         "assignment bet on six bins": (AssignmentBet(RISE), lambda bet, t, y, π: bet.add(t, 4 * int(y), π, "t")),

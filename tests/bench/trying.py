@@ -17,7 +17,7 @@ from mahavishnu import Task
 from mahavishnu.app import open_app
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.jobs import experiments
-from mahavishnu.jobs.experiments.evidence import Trials
+from mahavishnu.jobs.experiments.evidence import Simulations
 from mahavishnu.model.experiment import Change, Experiment
 from mahavishnu.settings import load_settings
 
@@ -90,7 +90,7 @@ async def measure(seed):
         async with open_app(settings_in(Path(folder), f"agents_of_seed_{seed}")) as app:
             for treatment in ("equal", "worse"):
                 run, tasks, seconds, same = await tried(app, treatment, TASKS)
-                reading = Trials.resumed(run.experiment, run.state).reading()
+                reading = Simulations.resumed(run.experiment, run.state).reading()
                 figures = {
                     "bar": "experiments on Agno",
                     "treatment": treatment,

@@ -12,7 +12,7 @@ import pytest
 
 from mahavishnu.errors import Refused
 from mahavishnu.model import Target, Task
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example, Promise
 from mahavishnu_local import LocalAdapter
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "third_party_adapter"
@@ -54,8 +54,8 @@ async def hang_soon():
     await asyncio.Event().wait()
 
 
-def trial(run: str, text: str = "hello", value: Any = None) -> Trial:
-    return Trial(
+def example(run: str, text: str = "hello", value: Any = None) -> Example:
+    return Example(
         target=Target(name="tried", adapter="local", run=run, task_types=frozenset({"any"})),
         task=Task(type="any", text=text),
         value=value,
@@ -65,12 +65,12 @@ def trial(run: str, text: str = "hello", value: Any = None) -> Trial:
 def local(suffix: str) -> AdapterCase:
     return AdapterCase(
         adapter=LocalAdapter(),
-        succeeds=trial(f"{__name__}:shout{suffix}", value="HELLO"),
-        fails=trial(f"{__name__}:fail{suffix}"),
-        hangs=trial(f"{__name__}:hang{suffix}"),
-        refused=trial(f"{__name__}:refuse{suffix}"),
-        misconfigured=trial(f"{__name__}:no_such_function"),
-        numbered=lambda number: trial(f"{__name__}:shout{suffix}", text=f"n{number}", value=f"N{number}"),
+        succeeds=example(f"{__name__}:shout{suffix}", value="HELLO"),
+        fails=example(f"{__name__}:fail{suffix}"),
+        hangs=example(f"{__name__}:hang{suffix}"),
+        refused=example(f"{__name__}:refuse{suffix}"),
+        misconfigured=example(f"{__name__}:no_such_function"),
+        numbered=lambda number: example(f"{__name__}:shout{suffix}", text=f"n{number}", value=f"N{number}"),
         calls=lambda: len(calls),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mahavishnu.cli.targets import sandbox_settings
-from mahavishnu.cli.targets.sandbox_processes import Trial, bring_up, free_port, stop_all
+from mahavishnu.cli.targets.sandbox_processes import Sandbox, bring_up, free_port, stop_all
 from mahavishnu.model import Target
 from mahavishnu.plugins import load_adapter
 from mahavishnu.settings import Settings, load_settings
@@ -18,25 +18,25 @@ from mahavishnu.settings import Settings, load_settings
 NAMES = ("agno", "llamaindex", "openai", "prefect")
 
 
-class Engines(Mapping[str, Trial]):
+class Engines(Mapping[str, Sandbox]):
     """The engines by the names of their adapters; each can be killed, stopped and started again where it was.
 
-    `start` takes its time and runs a loop of its own: in an async test, `await asyncio.to_thread(trial.start)`. Whoever
-    kills one starts it again before the test is over; a test that finds one down starts it.
+    `start` takes its time and runs a loop of its own: in an async test, `await asyncio.to_thread(sandbox.start)`. A test
+    that kills one starts it again before it is over; a test that finds one down starts it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._trials = {name: self._trial(name) for name in NAMES}
+        self._sandboxes = {name: self._sandbox(name) for name in NAMES}
 
-    def __getitem__(self, name: str) -> Trial:
-        return self._trials[name]
+    def __getitem__(self, name: str) -> Sandbox:
+        return self._sandboxes[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._trials)
+        return iter(self._sandboxes)
 
     def __len__(self) -> int:
-        return len(self._trials)
+        return len(self._sandboxes)
 
     def url(self, name: str) -> str:
         return self[name].url
@@ -44,12 +44,12 @@ class Engines(Mapping[str, Trial]):
     @property
     def targets(self) -> Sequence[Target]:
         """Those that `engines up` would write into its configuration."""
-        return [target for trial in self.values() for target in trial.engine.targets]
+        return [target for sandbox in self.values() for target in sandbox.engine.targets]
 
     @property
     def adapters(self) -> Mapping[str, Mapping[str, Any]]:
         """The tables `[adapters.*]` that find these engines."""
-        return {name: trial.engine.settings for name, trial in self.items()}
+        return {name: sandbox.engine.settings for name, sandbox in self.items()}
 
     def settings(self, **tables: Any) -> Settings:
         """What `engines up` would write, read back, with what a test wants otherwise: `settings(store={"url": …})`."""
@@ -68,11 +68,11 @@ class Engines(Mapping[str, Trial]):
     def stop(self) -> None:
         stop_all(list(self.values()))
 
-    def _trial(self, name: str) -> Trial:
+    def _sandbox(self, name: str) -> Sandbox:
         folder = self._folder / name
         folder.mkdir()
         adapter = load_adapter(name)()
-        return Trial(name, adapter.trial(folder, free_port()), folder)
+        return Sandbox(name, adapter.sandbox(folder, free_port()), folder)
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mahavishnu.cli.targets.sandbox_processes import Trial as Server
-from mahavishnu.cli.targets.sandbox_processes import free_port, trial_of
+from mahavishnu.cli.targets.sandbox_processes import Example as Server
+from mahavishnu.cli.targets.sandbox_processes import free_port, sandbox_of
 from mahavishnu.errors import AdapterError, AuthenticationError, Cancelled, Crashed, Throttled, Transient
 from mahavishnu.model import HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Trial
-from mahavishnu_agno import AgnoAdapter, trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example
+from mahavishnu_agno import AgnoAdapter, sandbox
 
 ROOT = Path(__file__).parents[2]
 KEY = "sesame-of-the-tests"
@@ -45,8 +45,8 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("agentos")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OS_SECURITY_KEY", KEY)
-        engine = trial.trial_of(folder, free_port(), "OS_SECURITY_KEY")
-        with trial_of("agno", engine, folder) as started:
+        engine = sandbox.sandbox_of(folder, free_port(), "OS_SECURITY_KEY")
+        with sandbox_of("agno", engine, folder) as started:
             yield started
 
 
@@ -99,17 +99,17 @@ async def until(adapter: AgnoAdapter, ref: RunRef, status: Status) -> None:
 
 @pytest.mark.parametrize("promise", ADAPTER_PROMISES, ids=lambda promise: promise.__name__)
 async def test_the_adapter_keeps_the_promise_on_an_agent_os(promise, adapter):
-    def trial_on(run: str, text: str = "hello", value=None) -> Trial:
-        return Trial(target=target(run), task=Task(type="any", text=text), value=value)
+    def sandbox_on(run: str, text: str = "hello", value=None) -> Example:
+        return Example(target=target(run), task=Task(type="any", text=text), value=value)
 
     await promise(
         AdapterCase(
             adapter=adapter,
-            succeeds=trial_on("agents/echo", value="Simulated answer to: hello"),
-            fails=trial_on("agents/faulty"),
-            hangs=trial_on("agents/slow", LONG),
-            misconfigured=trial_on("agents/nobody"),
-            numbered=lambda number: trial_on("agents/shout", f"n{number}", f"N{number}"),
+            succeeds=sandbox_on("agents/echo", value="Simulated answer to: hello"),
+            fails=sandbox_on("agents/faulty"),
+            hangs=sandbox_on("agents/slow", LONG),
+            misconfigured=sandbox_on("agents/nobody"),
+            numbered=lambda number: sandbox_on("agents/shout", f"n{number}", f"N{number}"),
         )
     )
 
@@ -255,6 +255,6 @@ async def test_a_server_that_dies_in_mid_run_and_comes_back(background, adapter,
 
 
 async def test_a_server_that_does_not_start_says_why(tmp_path):
-    engine = trial.trial_of(tmp_path, free_port(), None, serve=f"{trial.SERVE.partition(':')[0]}:no_such_app")
-    with pytest.raises(Crashed, match="no_such_app"), trial_of("agno", engine, tmp_path):
+    engine = sandbox.sandbox_of(tmp_path, free_port(), None, serve=f"{sandbox.SERVE.partition(':')[0]}:no_such_app")
+    with pytest.raises(Crashed, match="no_such_app"), sandbox_of("agno", engine, tmp_path):
         pass

@@ -37,7 +37,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     },
     "flow": {
         "adapter": "prefect",
-        "run": "count-words/trial",
+        "run": "count-words/sandbox",
         "task_types": "count-it",
         "deployment": "cloud",
         # Each run is a process that first imports all of Prefect: with more of them at once, all are late.

@@ -53,7 +53,7 @@ async def everything(store: SqlStore, page: int = 10_000):
     """What the experiments can read from the beginning, page by page."""
     found = []
     for name in ("e", "other"):
-        for read in (store.trials, lambda *about: store.assigned(about[0], about[1], EVER_US, about[2])):
+        for read in (store.observations, lambda *about: store.assigned(about[0], about[1], EVER_US, about[2])):
             since = 0
             while rows := await read(name, since, page):
                 found += rows

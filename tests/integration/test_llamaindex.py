@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mahavishnu.cli.targets.sandbox_processes import Trial as Server
-from mahavishnu.cli.targets.sandbox_processes import free_port, trial_of
+from mahavishnu.cli.targets.sandbox_processes import Example as Server
+from mahavishnu.cli.targets.sandbox_processes import free_port, sandbox_of
 from mahavishnu.errors import (
     AuthenticationError,
     Cancelled,
@@ -25,8 +25,8 @@ from mahavishnu.errors import (
 )
 from mahavishnu.model import Chunk, HealthStatus, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
-from mahavishnu_llamaindex import LlamaIndexAdapter, trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example, Promise
+from mahavishnu_llamaindex import LlamaIndexAdapter, sandbox
 
 ROOT = Path(__file__).parents[2]
 SERVE = "tests.integration.servers.llamaindex"
@@ -54,7 +54,7 @@ def workflow_server(folder: Path, key_env: str | None = None) -> Iterator[Server
     """The server that is started for trying out, with workflows of these tests on it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
-        with trial_of("llamaindex", trial.trial_of(folder, free_port(), key_env, serve=SERVE), folder) as started:
+        with sandbox_of("llamaindex", sandbox.sandbox_of(folder, free_port(), key_env, serve=SERVE), folder) as started:
             yield started
 
 
@@ -112,12 +112,12 @@ async def test_workflows_on_a_server_keep_the_promises_of_an_adapter(server, pro
     count = failures_on(server)
     case = AdapterCase(
         adapter=adapter,
-        succeeds=Trial(target=target("echo"), task=ask("hello"), value="hello"),
-        fails=Trial(target=target("failing"), task=ask("this")),
-        hangs=Trial(target=target("waiting"), task=ask("promise")),
-        refused=Trial(target=target("typed"), task=ask("no question")),
-        misconfigured=Trial(target=target("ehco"), task=ask("hello")),
-        numbered=lambda n: Trial(target=target("echo"), task=ask(f"n{n}"), value=f"n{n}"),
+        succeeds=Example(target=target("echo"), task=ask("hello"), value="hello"),
+        fails=Example(target=target("failing"), task=ask("this")),
+        hangs=Example(target=target("waiting"), task=ask("promise")),
+        refused=Example(target=target("typed"), task=ask("no question")),
+        misconfigured=Example(target=target("ehco"), task=ask("hello")),
+        numbered=lambda n: Example(target=target("echo"), task=ask(f"n{n}"), value=f"n{n}"),
         calls=count,
     )
     await promise(case)

@@ -17,7 +17,7 @@ import pytest
 from mahavishnu.errors import AuthenticationError, Cancelled, Throttled, TimedOut, Transient, Unsuitable
 from mahavishnu.model import Chunk, HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example, Promise
 from mahavishnu_openai import OpenAIAdapter
 from tests.integration.servers.openai import ModelServer, model_server
 
@@ -82,17 +82,17 @@ async def on_server(server: ModelServer, name: str, what: str, number: int) -> d
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("promise", ADAPTER_PROMISES, ids=lambda promise: promise.__name__)
 async def test_it_keeps_the_promise(promise: Promise, streamed: bool, adapter, server) -> None:
-    def trial(name: str, text: str = "hello", value: Any = None) -> Trial:
-        return Trial(target=model(name, stream=streamed), task=asking(text), value=value)
+    def example(name: str, text: str = "hello", value: Any = None) -> Example:
+        return Example(target=model(name, stream=streamed), task=asking(text), value=value)
 
     case = AdapterCase(
         adapter=adapter,
-        succeeds=trial("echo", value="hello"),
-        fails=trial("broken-500"),
-        hangs=trial("slow-first-token"),
-        refused=Trial(target=model("echo", stream=streamed), task=asking(no_such_parameter=1)),
-        misconfigured=trial("no-such-model"),
-        numbered=lambda number: trial("echo", f"number {number}", f"number {number}"),
+        succeeds=example("echo", value="hello"),
+        fails=example("broken-500"),
+        hangs=example("slow-first-token"),
+        refused=Example(target=model("echo", stream=streamed), task=asking(no_such_parameter=1)),
+        misconfigured=example("no-such-model"),
+        numbered=lambda number: example("echo", f"number {number}", f"number {number}"),
         calls=lambda: server.calls("broken-500"),
     )
     await promise(case)

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from mahavishnu.cli.targets.sandbox_processes import Trial as Server
-from mahavishnu.cli.targets.sandbox_processes import free_port, trial_of
+from mahavishnu.cli.targets.sandbox_processes import Example as Server
+from mahavishnu.cli.targets.sandbox_processes import free_port, sandbox_of
 from mahavishnu.errors import (
     AdapterError,
     AuthenticationError,
@@ -30,8 +30,8 @@ from mahavishnu.errors import (
 )
 from mahavishnu.model import HealthStatus, Result, Status, Target, Task
 from mahavishnu.ports import Call, RunRef
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
-from mahavishnu_prefect import PrefectAdapter, deliver, trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example, Promise
+from mahavishnu_prefect import PrefectAdapter, deliver, sandbox
 from mahavishnu_prefect.records import ANYTHING
 from mahavishnu_prefect.rest import Api
 
@@ -127,8 +127,8 @@ def server(tmp_path_factory):
         patch.setenv(VARIABLE, PASSWORD)
         # Flows in this process keep what they write to themselves.
         patch.setenv("PREFECT_HOME", str(home / "here"))
-        engine = trial.trial_of(home, free_port(), VARIABLE)
-        with trial_of("prefect", replace(engine, programs=engine.programs[:1], prepare=None), home) as running:
+        engine = sandbox.sandbox_of(home, free_port(), VARIABLE)
+        with sandbox_of("prefect", replace(engine, programs=engine.programs[:1], prepare=None), home) as running:
             yield running
     # Here, where what it complains about is expected, and not in the next test.
     gc.collect()
@@ -136,8 +136,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worker(server):
-    programs = [trial.worker(server.folder, server.url, PASSWORD, "pool")]
-    with trial_of("worker", replace(server.engine, programs=programs), server.folder) as running:
+    programs = [sandbox.worker(server.folder, server.url, PASSWORD, "pool")]
+    with sandbox_of("worker", replace(server.engine, programs=programs), server.folder) as running:
         yield running
 
 
@@ -502,8 +502,8 @@ async def test_nothing_can_be_delivered_outside_of_a_flow(server):
 # -- the promises ------------------------------------------------------------------------------------------------------
 
 
-def trial_on(wanted: Target, text: str = "hello", value: Any = None) -> Trial:
-    return Trial(target=wanted, task=Task(type="any", text=text), value=value)
+def sandbox_on(wanted: Target, text: str = "hello", value: Any = None) -> Example:
+    return Example(target=wanted, task=Task(type="any", text=text), value=value)
 
 
 @pytest.mark.parametrize("promise", ADAPTER_PROMISES, ids=lambda promise: promise.__name__)
@@ -511,12 +511,12 @@ async def test_flows_in_this_process_keep_the_promise(promise: Promise, adapter)
     case = AdapterCase(
         names_runs=True,
         adapter=adapter,
-        succeeds=trial_on(in_process("shout"), value="HELLO"),
-        fails=trial_on(in_process("boom")),
-        hangs=trial_on(in_process("slow")),
-        refused=Trial(target=in_process("shout"), task=Task(type="any", payload={"rows": 1})),
-        misconfigured=trial_on(in_process("no_such_flow")),
-        numbered=lambda number: trial_on(in_process("shout"), f"n{number}", f"N{number}"),
+        succeeds=sandbox_on(in_process("shout"), value="HELLO"),
+        fails=sandbox_on(in_process("boom")),
+        hangs=sandbox_on(in_process("slow")),
+        refused=Example(target=in_process("shout"), task=Task(type="any", payload={"rows": 1})),
+        misconfigured=sandbox_on(in_process("no_such_flow")),
+        numbered=lambda number: sandbox_on(in_process("shout"), f"n{number}", f"N{number}"),
         calls=lambda: len(getattr(sys.modules.get(MODULE), "calls", ())),
     )
     await promise(case)
@@ -562,12 +562,12 @@ async def test_deployments_keep_the_promise(promise: Promise, adapter, idle, sou
     case = AdapterCase(
         names_runs=True,
         adapter=adapter,
-        succeeds=trial_on(shout, value="HELLO"),
-        fails=trial_on(target("boom/rest")),
-        hangs=trial_on(idle),
-        refused=Trial(target=shout, task=Task(type="any", payload={"rows": 1})),
-        misconfigured=trial_on(target("no/such")),
-        numbered=lambda number: trial_on(shout, f"n{number}", f"N{number}"),
+        succeeds=sandbox_on(shout, value="HELLO"),
+        fails=sandbox_on(target("boom/rest")),
+        hangs=sandbox_on(idle),
+        refused=Example(target=shout, task=Task(type="any", payload={"rows": 1})),
+        misconfigured=sandbox_on(target("no/such")),
+        numbered=lambda number: sandbox_on(shout, f"n{number}", f"N{number}"),
         calls=lambda: worker.failed,
     )
     await promise(case)

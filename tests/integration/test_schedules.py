@@ -27,7 +27,7 @@ from mahavishnu_flows import PrefectScheduler
 from tests.integration.conftest import Engines
 
 COMMAND = Path(sys.executable).with_name("mahavishnu")
-POOL = "trial"
+POOL = "sandbox"
 WITHIN_S = 120.0
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

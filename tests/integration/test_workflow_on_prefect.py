@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from mahavishnu.cli.targets import sandbox_settings
-from mahavishnu.cli.targets.sandbox_processes import Trial, free_port, trial_of
+from mahavishnu.cli.targets.sandbox_processes import Sandbox, free_port, sandbox_of
 from mahavishnu.engine.clock import SystemClock
 from mahavishnu.engine.workflows.reports import report_on
 from mahavishnu.errors import Transient
@@ -27,13 +27,13 @@ from mahavishnu.model import Execution
 from mahavishnu.model.workflow_run import WorkflowReport
 from mahavishnu.ports import ExecutionQuery, Store
 from mahavishnu.storage import open_store
-from mahavishnu_llamaindex import trial
+from mahavishnu_llamaindex import sandbox
 from mahavishnu_prefect import PrefectAdapter
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("mahavishnu")
 EIGHT_STEPS = ROOT / "docs" / "examples" / "engines.toml"
-HERE, WORKER = "here", "prefect/trial"
+HERE, WORKER = "here", "prefect/sandbox"
 WITHIN_S = 240.0
 
 GATE_IN_PLACE_OF = """type = "chat"
@@ -113,7 +113,7 @@ task_types = "wait-openai"
 timeout_ms = 300_000
 [targets.slow-flow]
 adapter = "prefect"
-run = "wait-long/trial"
+run = "wait-long/sandbox"
 task_types = "wait-prefect"
 timeout_ms = 300_000
 """
@@ -125,7 +125,7 @@ class World:
 
     folder: Path
     engines: Any
-    gates: Trial
+    gates: Sandbox
 
     def mahavishnu(self, *arguments: object, code: int = 0) -> Any:
         """The JSON that a command prints, in a process of its own."""
@@ -178,18 +178,18 @@ async def _report(run_id: str, store: Store) -> WorkflowReport:
 
 
 @pytest.fixture(scope="module")
-def gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+def gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A workflow server whose workflows wait: until they may go on, or for ever."""
     folder = tmp_path_factory.mktemp("gates")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=":")
-        engine = trial.trial_of(folder, free_port(), None, serve="tests.integration.servers.llamaindex")
-        with trial_of("llamaindex", engine, folder) as started:
+        engine = sandbox.sandbox_of(folder, free_port(), None, serve="tests.integration.servers.llamaindex")
+        with sandbox_of("llamaindex", engine, folder) as started:
             yield started
 
 
 @pytest.fixture
-def world(engines: Any, gates: Trial, tmp_path: Path) -> World:
+def world(engines: Any, gates: Sandbox, tmp_path: Path) -> World:
     config = tmp_path / "mahavishnu.toml"
     sandbox_settings.write(config, list(engines.values()))
     places = {name: engines.url(name) for name in engines} | {"llamaindex": gates.url}
@@ -205,12 +205,12 @@ def world(engines: Any, gates: Trial, tmp_path: Path) -> World:
 async def long_flow(world: World) -> None:
     (world.folder / "wait_long.py").write_text(LONG_FLOW)
     adapter = PrefectAdapter(api_url=world.engines.url("prefect"))
-    name, entrypoint = "wait-long/trial", "wait_long.py:wait_long"
+    name, entrypoint = "wait-long/sandbox", "wait_long.py:wait_long"
     try:
         for _ in range(20):
             # A server on SQLite refuses changes while it is busy.
             with suppress(Transient):
-                await adapter.deploy_workflow(name, entrypoint, work_pool="trial", source=str(world.folder))
+                await adapter.deploy_workflow(name, entrypoint, work_pool="sandbox", source=str(world.folder))
                 return
             await asyncio.sleep(0.5)
         pytest.fail("Prefect took no deployment")
@@ -241,7 +241,7 @@ def runs_of_the_engines(world: World) -> dict[str, int]:
         "teams": world.ask("agno", "/sessions?type=team&limit=1")["meta"]["total_count"],
         "answers": len(world.ask("llamaindex", "/handlers")["handlers"]),
         "gates": len([each for each in handlers if each["workflow_name"] == "gate"]),
-        "model calls": world.ask("openai", "/trial")["tallies"].get("echo", {"calls": 0})["calls"],
+        "model calls": world.ask("openai", "/sandbox")["tallies"].get("echo", {"calls": 0})["calls"],
     }
 
 
@@ -322,14 +322,14 @@ def test_killed_in_the_middle_and_resumed_no_finished_step_runs_twice(world: Wor
 )
 def test_cancelled_everything_that_ran_remotely_is_cancelled_too(world: World, place: str, how: str):
     run_id = world.folder.name
-    tallies = world.ask("openai", "/trial")["tallies"].get("slow-first-token", {"calls": 0, "abandoned": 0})
+    tallies = world.ask("openai", "/sandbox")["tallies"].get("slow-first-token", {"calls": 0, "abandoned": 0})
     mark = world.gates.folder / run_id
     inputs = {"folder": str(world.folder), "mark": run_id, "many": "more " * 2000}
     given = ("four.toml", "--on", place, "--run-id", run_id, "--inputs", json.dumps(inputs))
     with world.running(*given) as process:
         until((world.folder / "flow").exists, process)
         until(mark.exists, process)
-        world.ask("openai", f"/trial/slow-first-token/calls/{tallies['calls'] + 1}")
+        world.ask("openai", f"/sandbox/slow-first-token/calls/{tallies['calls'] + 1}")
         until(lambda: _agent_run(world))
         steps = dict.fromkeys(("flow", "agent", "rag", "model"), "running") | {"after": "waiting"}
         assert world.steps(run_id) == steps
@@ -349,7 +349,7 @@ def test_cancelled_everything_that_ran_remotely_is_cancelled_too(world: World, p
     until(lambda: (world.folder / "flow").read_text() == "stopped")
     until(lambda: mark.read_text() == "stopped")
     until(lambda: _agent_run(world).get("status") == "CANCELLED")
-    world.ask("openai", f"/trial/slow-first-token/abandoned/{tallies['abandoned'] + 1}")
+    world.ask("openai", f"/sandbox/slow-first-token/abandoned/{tallies['abandoned'] + 1}")
     if place == WORKER:
         found = {"flow_runs": {"name": {"any_": [run_id]}}}
         until(lambda: world.ask("prefect", "/flow_runs/filter", found)[0]["state_type"] == "CANCELLED")

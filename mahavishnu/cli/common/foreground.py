@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mahavishnu.cli.targets.sandbox_processes import PAUSE_S, TrialProcess
+from mahavishnu.cli.targets.sandbox_processes import PAUSE_S, SandboxProcess
 from mahavishnu.ports import Program
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -32,9 +32,9 @@ def patient() -> None:
 
 
 @contextmanager
-def running(program: Program, folder: Path) -> Iterator[TrialProcess]:
+def running(program: Program, folder: Path) -> Iterator[SandboxProcess]:
     """The program, up; stopped afterwards, with all that it started. Raises Crashed where it does not come up."""
-    process = TrialProcess(program, folder)
+    process = SandboxProcess(program, folder)
     try:
         while not process.is_up():
             time.sleep(PAUSE_S)

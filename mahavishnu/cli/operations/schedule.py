@@ -19,7 +19,7 @@ from mahavishnu.cli.common.layout import Group
 from mahavishnu.cli.common.printing import emit, flush, line, moment, note, prose, table, waiting
 from mahavishnu.cli.common.shapes import Shape
 from mahavishnu.cli.operations import schedule_place
-from mahavishnu.cli.targets.sandbox_processes import PAUSE_S, TrialProcess, free_port
+from mahavishnu.cli.targets.sandbox_processes import PAUSE_S, SandboxProcess, free_port
 from mahavishnu.errors import AdapterError, Crashed
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def serve(
             # One that is not there is better told of now than by the log of what is started on it.
             _ask(scheduler, lambda each: each.upcoming())
         note("Starting …")
-        processes: list[TrialProcess] = []
+        processes: list[SandboxProcess] = []
         if own:
             scheduler, program = scheduler.on_its_own(folder, free_port())
             processes.append(stack.enter_context(running(program, folder)))
@@ -254,7 +254,7 @@ def _warning(scheduler: Scheduler, idle: Sequence[str]) -> str:
     )
 
 
-def _over(processes: Sequence[TrialProcess], until_s: float | None) -> bool:
+def _over(processes: Sequence[SandboxProcess], until_s: float | None) -> bool:
     """Raises Crashed when one of them has ended by itself."""
     for each in processes:
         if each.ended is not None:

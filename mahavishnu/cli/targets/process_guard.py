@@ -1,7 +1,7 @@
 """Runs one command, and ends it with all that it started when whoever started this process says so, or dies.
 
-A script of its own that imports nothing of ours: one is started for every program of an engine on trial. Its input is
-a pipe whose other end only the starter holds, so that even a starter that is killed outright is noticed.
+A script of its own that imports nothing of ours: one is started for every program of an engine of the sandbox. Its
+input is a pipe whose other end only the starter holds, so that even a starter that is killed outright is noticed.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ from mahavishnu.cli.common.layout import Group
 from mahavishnu.cli.common.printing import emit, flush, line, note, prose
 from mahavishnu.cli.common.shapes import Shape
 from mahavishnu.cli.targets import sandbox_settings
-from mahavishnu.cli.targets.sandbox_processes import Trial, bring_up, free_port, stop_all
+from mahavishnu.cli.targets.sandbox_processes import Sandbox, bring_up, free_port, stop_all
 from mahavishnu.errors import Crashed, Misconfigured, PluginMissing, SettingsError
-from mahavishnu.ports import TrialEngine, Tryable
+from mahavishnu.ports import HasSandbox, SandboxEngine
 
 if TYPE_CHECKING:
     from mahavishnu.ports import Adapter
@@ -72,28 +72,28 @@ def up(
     folder = folder.resolve()
     written = (config_out or folder / "mahavishnu.toml").resolve()
     sandbox_settings.check_writable(written)
-    trials = [_trial(name, engine, folder) for name, engine in _engines(only, folder, key_env)]
-    with asked_to_stop(), _stopped_at_the_end(trials):
-        _bring_up(trials, as_json=as_json)
-        sandbox_settings.write(written, trials)
+    sandboxes = [_sandbox(name, engine, folder) for name, engine in _engines(only, folder, key_env)]
+    with asked_to_stop(), _stopped_at_the_end(sandboxes):
+        _bring_up(sandboxes, as_json=as_json)
+        sandbox_settings.write(written, sandboxes)
         # From here on, to be asked to stop is no interruption.
         with suppress(KeyboardInterrupt):
             if as_json:
                 _emit({"config": str(written), "folder": str(folder)})
             else:
-                _show(trials, written)
-            _stay(trials, for_s)
+                _show(sandboxes, written)
+            _stay(sandboxes, for_s)
 
 
 # -- which ones --------------------------------------------------------------------------------------------------------
 
 
-def _engines(only: str | None, folder: Path, key_env: str | None) -> list[tuple[str, TrialEngine]]:
+def _engines(only: str | None, folder: Path, key_env: str | None) -> list[tuple[str, SandboxEngine]]:
     """Raises what `load_adapter` does for one that was asked for, and leaves out others that cannot be loaded."""
     from mahavishnu.plugins import available_adapters, load_adapter, make
 
     asked = [each.strip() for each in only.split(",") if each.strip()] if only is not None else None
-    found: list[tuple[str, TrialEngine]] = []
+    found: list[tuple[str, SandboxEngine]] = []
     for name in dict.fromkeys(asked if asked is not None else sorted(available_adapters())):
         try:
             adapter = make(load_adapter(name), {}, where=f"[adapters.{name}]")
@@ -102,7 +102,7 @@ def _engines(only: str | None, folder: Path, key_env: str | None) -> list[tuple[
                 raise
             note(str(missing))
             continue
-        if isinstance(adapter, Tryable):
+        if isinstance(adapter, HasSandbox):
             found.append((name, _engine(adapter, folder / name, key_env)))
         elif asked is not None:
             raise bad("--only", f'the adapter "{name}" has no engine that could be started here')
@@ -112,9 +112,9 @@ def _engines(only: str | None, folder: Path, key_env: str | None) -> list[tuple[
     return found
 
 
-def _engine(adapter: Tryable, folder: Path, key_env: str | None) -> TrialEngine:
+def _engine(adapter: HasSandbox, folder: Path, key_env: str | None) -> SandboxEngine:
     try:
-        return adapter.trial(folder, free_port(), key_env=key_env)
+        return adapter.sandbox(folder, free_port(), key_env=key_env)
     except Misconfigured as why:
         raise bad("--key-env", str(why)) from None
 
@@ -123,37 +123,37 @@ async def _closed(adapter: Adapter) -> None:
     await adapter.close()
 
 
-def _trial(name: str, engine: TrialEngine, folder: Path) -> Trial:
+def _sandbox(name: str, engine: SandboxEngine, folder: Path) -> Sandbox:
     try:
         (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = f"cannot be made ({error.strerror}); name another folder with --folder"
         raise SettingsError(where=str(folder / name), problem=problem) from None
-    return Trial(name, engine, folder / name)
+    return Sandbox(name, engine, folder / name)
 
 
 # -- while they run ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _stopped_at_the_end(trials: Sequence[Trial]) -> Iterator[None]:
+def _stopped_at_the_end(sandboxes: Sequence[Sandbox]) -> Iterator[None]:
     try:
         yield
     finally:
         patient()
         note("Stopping …")
-        stop_all(trials)
-        note(f"Stopped {_names(trials)}.")
+        stop_all(sandboxes)
+        note(f"Stopped {_names(sandboxes)}.")
 
 
-def _bring_up(trials: Sequence[Trial], *, as_json: bool) -> None:
+def _bring_up(sandboxes: Sequence[Sandbox], *, as_json: bool) -> None:
     began_s = time.monotonic()
-    with _progress([each.name for each in trials]) as tell:
-        for trial in bring_up(trials):
+    with _progress([each.name for each in sandboxes]) as tell:
+        for sandbox in bring_up(sandboxes):
             took_s = time.monotonic() - began_s
-            tell(trial.name, f"ready at {trial.url} after {took_s:.1f} s")
+            tell(sandbox.name, f"ready at {sandbox.url} after {took_s:.1f} s")
             if as_json:
-                _emit(_shape(trial, took_s))
+                _emit(_shape(sandbox, took_s))
 
 
 @contextmanager
@@ -172,18 +172,18 @@ def _progress(names: Sequence[str]) -> Iterator[Tell]:
         yield lambda name, words: progress.update(tasks[name], description=f"{name}: {words}", completed=1)
 
 
-def _stay(trials: Sequence[Trial], for_s: float | None) -> None:
+def _stay(sandboxes: Sequence[Sandbox], for_s: float | None) -> None:
     """Until that time is over, or somebody asks to stop. Raises Crashed when none of them is left."""
     until_s = math.inf if for_s is None else time.monotonic() + for_s
     lost: set[str] = set()
 
     def over() -> bool:
-        for trial in trials:
-            ended = trial.ended
-            if ended is not None and trial.name not in lost:
-                lost.add(trial.name)
-                note(f"{trial.name}: {ended.name} ended with {ended.ended}; see {ended.log}")
-        if len(lost) == len(trials):
+        for sandbox in sandboxes:
+            ended = sandbox.ended
+            if ended is not None and sandbox.name not in lost:
+                lost.add(sandbox.name)
+                note(f"{sandbox.name}: {ended.name} ended with {ended.ended}; see {ended.log}")
+        if len(lost) == len(sandboxes):
             raise Crashed("none of the engines runs any longer; start them again")
         return time.monotonic() >= until_s
 
@@ -193,42 +193,44 @@ def _stay(trials: Sequence[Trial], for_s: float | None) -> None:
 # -- what is said ------------------------------------------------------------------------------------------------------
 
 
-def _show(trials: Sequence[Trial], written: Path) -> None:
+def _show(sandboxes: Sequence[Sandbox], written: Path) -> None:
     line()
     line("Ready. The engines are real; what answers in them is simulated:")
-    for trial in trials:
-        prose(f"  {trial.name}: {trial.engine.simulated}.")
+    for sandbox in sandboxes:
+        prose(f"  {sandbox.name}: {sandbox.engine.simulated}.")
     line()
-    line(f"Their data and logs are in {trials[0].folder.parent}, the configuration is {written}. In another terminal:")
+    line(
+        f"Their data and logs are in {sandboxes[0].folder.parent}, the configuration is {written}. In another terminal:"
+    )
     command = f"mahavishnu --config {shlex.quote(str(written))}"
     line(f"  {command} targets check")
     line(f"  {command} targets discover")
-    for task_type, example in _examples(trials).items():
+    for task_type, example in _examples(sandboxes).items():
         line(f"  {command} execute {shlex.quote(example)} --task-type {task_type}")
     line()
     prose("Ctrl-C stops them all.")
     flush()
 
 
-def _examples(trials: Sequence[Trial]) -> dict[str, str]:
+def _examples(sandboxes: Sequence[Sandbox]) -> dict[str, str]:
     """A text for each task type that they take."""
     return {
-        word: trial.engine.example
-        for trial in reversed(trials)
-        for target in trial.engine.targets
+        word: sandbox.engine.example
+        for sandbox in reversed(sandboxes)
+        for target in sandbox.engine.targets
         for word in sorted(target.task_types)
     }
 
 
-def _shape(trial: Trial, took_s: float) -> Shape:
+def _shape(sandbox: Sandbox, took_s: float) -> Shape:
     return {
-        "engine": trial.name,
-        "url": trial.url,
+        "engine": sandbox.name,
+        "url": sandbox.url,
         "seconds": round(took_s, 1),
-        "simulated": trial.engine.simulated,
-        "targets": [each.name for each in trial.engine.targets],
-        "processes": {each.name: each.pid for each in trial.running},
-        "logs": [str(each.log) for each in trial.running],
+        "simulated": sandbox.engine.simulated,
+        "targets": [each.name for each in sandbox.engine.targets],
+        "processes": {each.name: each.pid for each in sandbox.running},
+        "logs": [str(each.log) for each in sandbox.running],
     }
 
 
@@ -238,5 +240,5 @@ def _emit(shape: Shape) -> None:
     flush()
 
 
-def _names(trials: Sequence[Trial]) -> str:
-    return ", ".join(each.name for each in trials)
+def _names(sandboxes: Sequence[Sandbox]) -> str:
+    return ", ".join(each.name for each in sandboxes)

@@ -1,4 +1,4 @@
-"""Starting, watching and stopping engines on trial: real servers, which live no longer than this process."""
+"""Starting, watching and stopping engines of the sandbox: real servers, which live no longer than this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mahavishnu.cli.targets import process_guard
 from mahavishnu.errors import Crashed
-from mahavishnu.ports import Program, TrialEngine
+from mahavishnu.ports import Program, SandboxEngine
 
 HOST = "127.0.0.1"
 COMES_UP_WITHIN_S = 180.0
@@ -25,7 +25,7 @@ PAUSE_S = 0.1
 _TAIL_LINES = 12
 
 
-class TrialProcess:
+class SandboxProcess:
     """One program, in a process group of its own, which ends when this process does, even where that is killed."""
 
     def __init__(self, program: Program, folder: Path) -> None:
@@ -94,14 +94,14 @@ class TrialProcess:
         return Crashed(f"{self.name} did not come up: {why}; look into {self.log}, which ends: {said}")
 
 
-class Trial:
-    """One engine on trial: started program by program, and started again with the same port and the same data."""
+class Sandbox:
+    """One engine in the sandbox: started program by program, and started again with the same port and the same data."""
 
-    def __init__(self, name: str, engine: TrialEngine, folder: Path) -> None:
+    def __init__(self, name: str, engine: SandboxEngine, folder: Path) -> None:
         self.name = name
         self.engine = engine
         self.folder = folder
-        self.running: list[TrialProcess] = []
+        self.running: list[SandboxProcess] = []
         self._is_up = False
 
     @property
@@ -109,7 +109,7 @@ class Trial:
         return self.engine.url
 
     @property
-    def ended(self) -> TrialProcess | None:
+    def ended(self) -> SandboxProcess | None:
         """The first of its programs that runs no longer."""
         return next((each for each in self.running if each.ended is not None), None)
 
@@ -120,7 +120,7 @@ class Trial:
         if self.running and not self.running[-1].is_up():
             return False
         if len(self.running) < len(self.engine.programs):
-            self.running.append(TrialProcess(self.engine.programs[len(self.running)], self.folder))
+            self.running.append(SandboxProcess(self.engine.programs[len(self.running)], self.folder))
             return False
         if self.engine.prepare is not None:
             asyncio.run(self.engine.prepare())
@@ -150,37 +150,37 @@ class Trial:
         self.running, self._is_up = [], False
 
 
-def bring_up(trials: Sequence[Trial]) -> Iterator[Trial]:
+def bring_up(sandboxes: Sequence[Sandbox]) -> Iterator[Sandbox]:
     """Start them all at once; each comes as soon as it is up. Raises AdapterError where one never will be."""
-    waiting = list(trials)
+    waiting = list(sandboxes)
     while waiting:
-        for trial in [each for each in waiting if each.advance()]:
-            waiting.remove(trial)
-            yield trial
+        for sandbox in [each for each in waiting if each.advance()]:
+            waiting.remove(sandbox)
+            yield sandbox
         time.sleep(PAUSE_S if waiting else 0)
 
 
-def stop_all(trials: Sequence[Trial]) -> None:
+def stop_all(sandboxes: Sequence[Sandbox]) -> None:
     """All at once, each given the time that it needs to end well, as far as that is short."""
-    running = [each for trial in trials for each in reversed(trial.running)]
+    running = [each for sandbox in sandboxes for each in reversed(sandbox.running)]
     for each in running:
         each.ask_to_stop()
     for each in running:
         each.wait()
-    for trial in trials:
-        trial.forget()
+    for sandbox in sandboxes:
+        sandbox.forget()
 
 
 @contextmanager
-def trial_of(name: str, engine: TrialEngine, folder: Path) -> Iterator[Trial]:
+def sandbox_of(name: str, engine: SandboxEngine, folder: Path) -> Iterator[Sandbox]:
     """The engine, up; stopped afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
-    trial = Trial(name, engine, folder)
-    trial.start()
+    sandbox = Sandbox(name, engine, folder)
+    sandbox.start()
     try:
-        yield trial
+        yield sandbox
     finally:
-        trial.stop()
+        sandbox.stop()
 
 
 def free_port() -> int:

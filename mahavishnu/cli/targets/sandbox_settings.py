@@ -1,4 +1,4 @@
-"""The configuration file that finds engines on trial."""
+"""The configuration file that finds engines of the sandbox."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mahavishnu.cli.common.toml import key_text, table
-from mahavishnu.cli.targets.sandbox_processes import Trial
+from mahavishnu.cli.targets.sandbox_processes import Sandbox
 from mahavishnu.errors import SettingsError
 from mahavishnu.model import Target
 
@@ -21,23 +21,23 @@ def check_writable(path: Path) -> None:
         raise SettingsError(where=str(path), problem=problem)
 
 
-def write(path: Path, trials: Sequence[Trial]) -> None:
+def write(path: Path, sandboxes: Sequence[Sandbox]) -> None:
     """Raises SettingsError where the file cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(_lines(trials)) + "\n", encoding="utf-8")
+        path.write_text("\n".join(_lines(sandboxes)) + "\n", encoding="utf-8")
     except OSError as error:
         problem = f"cannot be written ({error.strerror}); name another file with --config-out"
         raise SettingsError(where=str(path), problem=problem) from None
 
 
-def _lines(trials: Sequence[Trial]) -> Iterator[str]:
+def _lines(sandboxes: Sequence[Sandbox]) -> Iterator[str]:
     yield HEAD
     yield "# It is good for as long as those engines run."
-    for trial in trials:
-        yield f"\n# {trial.name}: {trial.engine.simulated}."
-        yield from table(f"adapters.{trial.name}", trial.engine.settings)
-        for target in trial.engine.targets:
+    for sandbox in sandboxes:
+        yield f"\n# {sandbox.name}: {sandbox.engine.simulated}."
+        yield from table(f"adapters.{sandbox.name}", sandbox.engine.settings)
+        for target in sandbox.engine.targets:
             yield ""
             yield from table(f"targets.{key_text(target.name)}", _told(target))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mahavishnu.errors import ExperimentMoved, InvalidExperiment, RecordUnreadable, UnknownName, nearest_name
-from mahavishnu.jobs.experiments.evidence import Trials, Verdict, baselines_of
+from mahavishnu.jobs.experiments.evidence import Observations, Verdict, baselines_of
 from mahavishnu.jobs.experiments.publication import UNDERWAY, free_in, place_in, publish_ends, same_layer
 from mahavishnu.jobs.experiments.reader import Heard, Hearing, page_of
 from mahavishnu.jobs.monitoring import alerts
@@ -54,7 +54,7 @@ async def start(store: Store, clock: Clock, settings: Settings, name: str, *, fo
         await check_names(store, settings, experiment, force=force)
         offset = await _place(store, experiment)
         since = await store.newest()
-        trials = Trials(experiment, baselines_of(experiment, await store.latest(), since))
+        observations = Observations(experiment, baselines_of(experiment, await store.latest(), since))
         now_us = clock.now_us()
         after = replace(
             before,
@@ -65,7 +65,7 @@ async def start(store: Store, clock: Clock, settings: Settings, name: str, *, fo
             checked_at_us=now_us,
             cursor=since,
             assigned_cursor=since,
-            state=trials.kept(),
+            state=observations.kept(),
         )
         if await store.move_experiment(before, after):
             break
@@ -117,7 +117,7 @@ async def _go(
 async def _end_if_decided(store: Store, clock: Clock, name: str) -> None:
     """Nobody is treated again for an experiment whose evidence was complete while it was paused."""
     run = await run_of(store, name)
-    verdict = Trials.resumed(run.experiment, run.state).verdict()
+    verdict = Observations.resumed(run.experiment, run.state).verdict()
     if run.status is ExperimentStatus.RUNNING and verdict is not None:
         await store.move_experiment(run, _judged(_aged(run, clock.now_us()), verdict, clock.now_us()))
 
@@ -243,21 +243,21 @@ async def check(store: Store, clock: Clock, settings: Settings) -> Checked:
     )
 
 
-async def recompute(store: Store, run: ExperimentRun) -> Trials:
+async def recompute(store: Store, run: ExperimentRun) -> Observations:
     """Everything again from the facts, from its start as far as it was read: equal to what was kept.
 
     What came in after it was due was missing then, and is taken to be missing now.
     """
-    begun = Trials.resumed(run.experiment, run.state)
+    begun = Observations.resumed(run.experiment, run.state)
     unheard = frozenset(begun.unheard)
-    trials = Trials(run.experiment, begun.baselines)
-    hearing = Hearing(trials)
+    observations = Observations(run.experiment, begun.baselines)
+    hearing = Hearing(observations)
     since = since_assigned = begun.baselines.since
     while since < run.cursor or since_assigned < run.assigned_cursor:
         page = await page_of(store, run.name, since, since_assigned, upto=run.cursor, upto_assigned=run.assigned_cursor)
         hearing.take(page.without(unheard), stop=False)
         since, since_assigned = page.upto, page.upto_assigned
-    return trials
+    return observations
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,23 +286,25 @@ async def _look(store: Store, clock: Clock, name: str, lag_us: int) -> _Look:
 
 async def _step(store: Store, clock: Clock, run: ExperimentRun, lag_us: int) -> tuple[ExperimentRun, Heard, bool]:
     """How it stands after one more page, what was heard by that, and whether there is more to read."""
-    trials = Trials.resumed(run.experiment, run.state)
-    verdict, more, now_us = trials.verdict(), False, clock.now_us()
+    observations = Observations.resumed(run.experiment, run.state)
+    verdict, more, now_us = observations.verdict(), False, clock.now_us()
     heard = Heard(upto=run.cursor, upto_assigned=run.assigned_cursor)
     if verdict is None:
         page = await page_of(store, run.name, run.cursor, run.assigned_cursor, before_us=now_us - lag_us)
         hearing = Hearing(
-            trials,
+            observations,
             heard=await store.counted_units(run.name, Stage.HEARD, page.units_heard),
             assigned=await store.counted_units(run.name, Stage.ASSIGNED, page.units_assigned),
         )
-        heard, verdict, more = hearing.take(page), trials.verdict(), page.more
-    after = replace(_aged(run, now_us), cursor=heard.upto, assigned_cursor=heard.upto_assigned, state=trials.kept())
+        heard, verdict, more = hearing.take(page), observations.verdict(), page.more
+    after = replace(
+        _aged(run, now_us), cursor=heard.upto, assigned_cursor=heard.upto_assigned, state=observations.kept()
+    )
     if run.status is ExperimentStatus.PAUSED:
         # A paused one is not moved by evidence; nothing is read past the verdict, which is acted on when it goes on.
         return after, heard, more and verdict is None
     if verdict is None and not more:
-        verdict = _out_of_time(after, trials)
+        verdict = _out_of_time(after, observations)
     return (after if verdict is None else _judged(after, verdict, now_us)), heard, more
 
 
@@ -321,11 +323,11 @@ def _ended(run: ExperimentRun, now_us: int) -> ExperimentRun:
     return replace(run, ended_at_us=now_us) if run.status.over else run
 
 
-def _out_of_time(run: ExperimentRun, trials: Trials) -> Verdict | None:
+def _out_of_time(run: ExperimentRun, observations: Observations) -> Verdict | None:
     experiment = run.experiment
     if run.ran_us < experiment.max_days * DAY_US:
         return None
-    reading = trials.reading()
+    reading = observations.reading()
     told = (
         f"ran for its {experiment.max_days:g} days and did no harm that could be told, by {reading.treatment.outcomes} "
         f"treated and {reading.control.outcomes} control outcomes (e-value {reading.worse:.3g} of {reading.needed:.3g})"

@@ -1,4 +1,4 @@
-"""Trials: what one experiment has heard, the bets on it put together, and the verdict they come to."""
+"""Observations: what one experiment has heard, the bets on it put together, and the verdict they come to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mahavishnu.jobs.experiments.tracing import Trace
 from mahavishnu.model.experiment import Experiment, ExperimentStatus, Guardrail, Measure
 from mahavishnu.model.reading import Arm, GuardrailReading, Point, Reading
 from mahavishnu.model.snapshot import Snapshot
-from mahavishnu.ports import Assigned, Trial
+from mahavishnu.ports import Assigned, Observation
 from mahavishnu.stats.bins import edges_of
 from mahavishnu.stats.evidence import quality_ppm
 from mahavishnu.stats.guardrails import broken, combined
@@ -91,16 +91,16 @@ class Sums:
     rated: int = 0
     quality_ppm: int = 0
 
-    def hear(self, trial: Trial) -> None:
+    def hear(self, observation: Observation) -> None:
         self.outcomes += 1
-        self.successes += trial.succeeded
-        self.cost_micros += micros_of(trial)
-        if trial.succeeded and trial.latency_ms is not None:
+        self.successes += observation.succeeded
+        self.cost_micros += micros_of(observation)
+        if observation.succeeded and observation.latency_ms is not None:
             self.timed += 1
-            self.latency_us += round(trial.latency_ms * 1000)
-        if trial.quality is not None:
+            self.latency_us += round(observation.latency_ms * 1000)
+        if observation.quality is not None:
             self.rated += 1
-            self.quality_ppm += quality_ppm(trial.quality)
+            self.quality_ppm += quality_ppm(observation.quality)
 
     @property
     def arm(self) -> Arm:
@@ -119,7 +119,7 @@ def _mean(total: float, count: int) -> float | None:
     return total / count if count else None
 
 
-class Trials:
+class Observations:
     """Hears outcomes in the order of their commit, counts assignments in that of theirs: each unit once.
 
     What it comes to depends on what was heard and counted, and not on how either was divided up, nor on how far the one
@@ -148,15 +148,15 @@ class Trials:
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
-    def hear(self, trial: Trial) -> None:
+    def hear(self, observation: Observation) -> None:
         """The first outcome of a unit."""
         for guard in self._guards.values():
-            guard.hear(trial)
-        self._arm(trial.treated).hear(trial)
-        self._share = trial.probability
+            guard.hear(observation)
+        self._arm(observation.treated).hear(observation)
+        self._share = observation.probability
         self._worse = None
         if self._trace.due(self.outcomes):
-            self._trace.add(self._point(), trial.position)
+            self._trace.add(self._point(), observation.position)
 
     def repeat(self) -> None:
         """Another outcome of a unit of which one was heard before: it tells nothing that may be read."""
@@ -225,18 +225,22 @@ class Trials:
         }
 
     @classmethod
-    def resumed(cls, experiment: Experiment, kept: Mapping[str, Any] | None) -> Trials:
+    def resumed(cls, experiment: Experiment, kept: Mapping[str, Any] | None) -> Observations:
         """None is kept of an experiment that has not begun."""
         if kept is None:
             return cls(experiment)
-        trials = cls(experiment, Baselines.resumed(kept["baselines"]))
-        for measure, guard in trials._guards.items():
+        observations = cls(experiment, Baselines.resumed(kept["baselines"]))
+        for measure, guard in observations._guards.items():
             guard.resume(kept["guards"][measure.value])
-        trials._ratio = RatioBet.resumed(kept["ratio"])
-        trials._treatment, trials._control = Sums(**kept["treatment"]), Sums(**kept["control"])
-        trials.repeated, trials.unheard, trials._share = kept["repeated"], list(kept["unheard"]), kept["share"]
-        trials._trace = Trace.resumed(kept["trace"])
-        return trials
+        observations._ratio = RatioBet.resumed(kept["ratio"])
+        observations._treatment, observations._control = Sums(**kept["treatment"]), Sums(**kept["control"])
+        observations.repeated, observations.unheard, observations._share = (
+            kept["repeated"],
+            list(kept["unheard"]),
+            kept["share"],
+        )
+        observations._trace = Trace.resumed(kept["trace"])
+        return observations
 
     # -- within --------------------------------------------------------------------------------------------------------
 

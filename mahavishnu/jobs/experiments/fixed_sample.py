@@ -8,7 +8,7 @@ from math import fsum, log
 
 from mahavishnu.jobs.experiments.reader import PAGE
 from mahavishnu.model.experiment import ExperimentRun
-from mahavishnu.ports import Store, Trial
+from mahavishnu.ports import Observation, Store
 from mahavishnu.stats.fixed import Finding, Sample, two_proportions, welch
 
 
@@ -27,8 +27,8 @@ class Looked:
 async def look_once(store: Store, run: ExperimentRun) -> Looked:
     """Of what was read of it by now: the first outcome of each unit."""
     arms = {True: _Arm(), False: _Arm()}
-    async for trial in first_trials(store, run):
-        arms[trial.treated].add(trial)
+    async for observation in first_observations(store, run):
+        arms[observation.treated].add(observation)
     treated, control, alpha = arms[True], arms[False], run.experiment.alpha
 
     def means(of: Callable[[_Arm], Sequence[float]]) -> Finding | None:
@@ -44,19 +44,19 @@ async def look_once(store: Store, run: ExperimentRun) -> Looked:
     )
 
 
-async def first_trials(store: Store, run: ExperimentRun) -> AsyncIterator[Trial]:
+async def first_observations(store: Store, run: ExperimentRun) -> AsyncIterator[Observation]:
     """Everything that was read of an experiment, in its order: of units that came again only the first outcome."""
     seen: set[str] = set()
     since = 0
-    while page := await store.trials(run.name, since, PAGE):
+    while page := await store.observations(run.name, since, PAGE):
         since = page[-1].position
-        for trial in page:
-            if trial.position > run.cursor:
+        for observation in page:
+            if observation.position > run.cursor:
                 return
-            if trial.unit is None or trial.unit not in seen:
-                yield trial
-            if trial.unit is not None:
-                seen.add(trial.unit)
+            if observation.unit is None or observation.unit not in seen:
+                yield observation
+            if observation.unit is not None:
+                seen.add(observation.unit)
 
 
 @dataclass(slots=True)
@@ -67,15 +67,15 @@ class _Arm:
     costs: list[float] = field(default_factory=list)
     qualities: list[float] = field(default_factory=list)
 
-    def add(self, trial: Trial) -> None:
+    def add(self, observation: Observation) -> None:
         self.outcomes += 1
-        self.successes += trial.succeeded
-        if trial.latency_ms:
-            self.latencies.append(log(trial.latency_ms))
-        if trial.cost_usd:
-            self.costs.append(log(trial.cost_usd))
-        if trial.quality is not None:
-            self.qualities.append(trial.quality)
+        self.successes += observation.succeeded
+        if observation.latency_ms:
+            self.latencies.append(log(observation.latency_ms))
+        if observation.cost_usd:
+            self.costs.append(log(observation.cost_usd))
+        if observation.quality is not None:
+            self.qualities.append(observation.quality)
 
 
 def _sample(values: Sequence[float]) -> Sample:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from mahavishnu.model.experiment import Guardrail, Measure
-from mahavishnu.ports import Trial
+from mahavishnu.ports import Observation
 from mahavishnu.stats.betting import AssignmentBet
 from mahavishnu.stats.bins import BREACH, FALL, RISE, Bins, edges_of
 from mahavishnu.stats.difference import DifferenceBet
@@ -28,7 +28,7 @@ class Guard(Protocol):
 
     guardrail: Guardrail
 
-    def hear(self, trial: Trial) -> None: ...
+    def hear(self, observation: Observation) -> None: ...
 
     @property
     def worse(self) -> float: ...
@@ -48,21 +48,21 @@ def guard_of(guardrail: Guardrail, edges: Edges, *, primary: bool) -> Guard:
     return RateGuard(guardrail) if guardrail.measure.of_rates else ValueGuard(guardrail, edges, primary=primary)
 
 
-def value_of_trial(measure: Measure, trial: Trial) -> float | None:
+def value_of_observation(measure: Measure, observation: Observation) -> float | None:
     """In what the scorecards count: milliseconds, micro-dollars, shares. None where it has none."""
     match measure:
         case Measure.SUCCESS:
-            return float(trial.succeeded)
+            return float(observation.succeeded)
         case Measure.QUALITY:
-            return trial.quality
+            return observation.quality
         case Measure.LATENCY:
-            return trial.latency_ms if trial.succeeded else None
+            return observation.latency_ms if observation.succeeded else None
         case Measure.COST:
-            return float(micros_of(trial))
+            return float(micros_of(observation))
 
 
-def micros_of(trial: Trial) -> int:
-    return round(trial.cost_usd * 1e6)
+def micros_of(observation: Observation) -> int:
+    return round(observation.cost_usd * 1e6)
 
 
 class RateGuard:
@@ -72,10 +72,10 @@ class RateGuard:
         self.guardrail = guardrail
         self._bet = DifferenceBet(guardrail.margin, of_rates=guardrail.measure is Measure.SUCCESS)
 
-    def hear(self, trial: Trial) -> None:
-        value = value_of_trial(self.guardrail.measure, trial)
+    def hear(self, observation: Observation) -> None:
+        value = value_of_observation(self.guardrail.measure, observation)
         if value is not None:
-            self._bet.add(trial.treated, value, trial.probability)
+            self._bet.add(observation.treated, value, observation.probability)
 
     @property
     def worse(self) -> float:
@@ -109,19 +109,21 @@ class ValueGuard:
         self._fall = AssignmentBet(FALL) if primary else None
         self._breach = None if guardrail.limit is None else AssignmentBet(BREACH)
 
-    def hear(self, trial: Trial) -> None:
-        value = value_of_trial(self.guardrail.measure, trial)
+    def hear(self, observation: Observation) -> None:
+        value = value_of_observation(self.guardrail.measure, observation)
         if value is None:
             return
         if self._breach is not None:
-            self._breach.add(trial.treated, int(value > self._limit()), trial.probability, trial.task_type)
-        category = self._bins.place(treated=trial.treated, value=value, stratum=trial.task_type)
+            self._breach.add(
+                observation.treated, int(value > self._limit()), observation.probability, observation.task_type
+            )
+        category = self._bins.place(treated=observation.treated, value=value, stratum=observation.task_type)
         if category is None:
-            self._learn(trial, value)
+            self._learn(observation, value)
             return
-        self._rise.add(trial.treated, category, trial.probability, trial.task_type)
+        self._rise.add(observation.treated, category, observation.probability, observation.task_type)
         if self._fall is not None:
-            self._fall.add(trial.treated, category, trial.probability, trial.task_type)
+            self._fall.add(observation.treated, category, observation.probability, observation.task_type)
 
     @property
     def worse(self) -> float:
@@ -159,14 +161,14 @@ class ValueGuard:
         limit = self.guardrail.limit or 0.0
         return float(round(limit * 1e6)) if self.guardrail.measure is Measure.COST else limit
 
-    def _learn(self, trial: Trial, value: float) -> None:
-        if trial.treated:
+    def _learn(self, observation: Observation, value: float) -> None:
+        if observation.treated:
             return
-        counts = self._learning.setdefault(trial.task_type, Counter())
+        counts = self._learning.setdefault(observation.task_type, Counter())
         counts[bucket_of(value)] += 1
         if counts.total() >= ENOUGH and (edges := edges_of(counts)) is not None:
-            del self._learning[trial.task_type]
-            self._bins = _bins({**self._bins.edges, trial.task_type: edges}, self.guardrail.margin)
+            del self._learning[observation.task_type]
+            self._bins = _bins({**self._bins.edges, observation.task_type: edges}, self.guardrail.margin)
 
 
 def _bins(edges: Mapping[str, Any], margin: float) -> Bins:

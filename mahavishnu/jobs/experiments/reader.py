@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from heapq import merge
 
-from mahavishnu.jobs.experiments.evidence import Trials
-from mahavishnu.ports import Assigned, Store, Trial
+from mahavishnu.jobs.experiments.evidence import Observations
+from mahavishnu.ports import Assigned, Observation, Store
 
 PAGE = 5_000
 
@@ -22,7 +22,7 @@ class Page:
     wherever pages begin and end.
     """
 
-    trials: Sequence[Trial]
+    observations: Sequence[Observation]
     assigned: Sequence[Assigned]
     since: int
     since_assigned: int
@@ -37,7 +37,7 @@ class Page:
 
     @property
     def units_heard(self) -> list[str]:
-        return [each.unit for each in self.trials if each.unit is not None]
+        return [each.unit for each in self.observations if each.unit is not None]
 
     @property
     def units_assigned(self) -> list[str]:
@@ -57,11 +57,13 @@ async def page_of(
     """The next page; `upto` and `upto_assigned` are where reading ends."""
     # Before the reading: whatever is committed later has a later position.
     newest = await store.newest() if upto is None else upto
-    trials = [each for each in await store.trials(name, since, PAGE) if upto is None or each.position <= upto]
+    observations = [
+        each for each in await store.observations(name, since, PAGE) if upto is None or each.position <= upto
+    ]
     found = await store.assigned(name, since_assigned, before_us, PAGE)
     assigned = [each for each in found if each.position <= upto_assigned]
-    full, full_assigned = len(trials) == PAGE, len(assigned) == PAGE
-    end = trials[-1].position if full else max(since, newest, trials[-1].position if trials else 0)
+    full, full_assigned = len(observations) == PAGE, len(assigned) == PAGE
+    end = observations[-1].position if full else max(since, newest, observations[-1].position if observations else 0)
     if full_assigned:
         known = assigned[-1].position
         # What is assigned after this page is not known yet; outcomes wait for it.
@@ -72,7 +74,7 @@ async def page_of(
     return Page(
         since=since,
         since_assigned=since_assigned,
-        trials=[each for each in trials if each.position <= end],
+        observations=[each for each in observations if each.position <= end],
         assigned=[each for each in assigned if each.position <= end_assigned],
         upto=end,
         upto_assigned=max(since_assigned, end_assigned),
@@ -99,39 +101,43 @@ class Heard:
 
 
 class Hearing:
-    """Feeds pages to the trials, each unit once, and stops where there is a verdict."""
+    """Feeds pages to the observations, each unit once, and stops where there is a verdict."""
 
     def __init__(
-        self, trials: Trials, *, heard: Collection[str] = frozenset(), assigned: Collection[str] = frozenset()
+        self,
+        observations: Observations,
+        *,
+        heard: Collection[str] = frozenset(),
+        assigned: Collection[str] = frozenset(),
     ) -> None:
         """`heard` and `assigned` are the units that were counted before."""
-        self._trials = trials
+        self._observations = observations
         self._units_heard = set(heard)
         self._units_assigned = set(assigned)
 
     def take(self, page: Page, *, stop: bool = True) -> Heard:
         """All of a page, or, where it is to `stop`, as much of it as it takes for a verdict."""
         heard = Heard(upto=page.upto, upto_assigned=page.upto_assigned)
-        both: Iterator[Trial | Assigned] = merge(page.trials, page.assigned, key=_position)
+        both: Iterator[Observation | Assigned] = merge(page.observations, page.assigned, key=_position)
         for each in both:
             news = self._count(each, heard) if isinstance(each, Assigned) else self._hear(each, heard)
-            if stop and news and self._trials.verdict() is not None:
+            if stop and news and self._observations.verdict() is not None:
                 # Everything before this was taken in, of the one as of the other.
                 heard.upto = max(page.since, each.position)
                 heard.upto_assigned = max(page.since_assigned, min(page.upto_assigned, each.position))
                 break
         return heard
 
-    def _hear(self, trial: Trial, heard: Heard) -> bool:
+    def _hear(self, observation: Observation, heard: Heard) -> bool:
         """Whether it was news."""
-        if trial.unit is not None:
-            if trial.unit in self._units_heard:
-                self._trials.repeat()
+        if observation.unit is not None:
+            if observation.unit in self._units_heard:
+                self._observations.repeat()
                 return False
-            self._units_heard.add(trial.unit)
-            heard.heard.append(trial.unit)
+            self._units_heard.add(observation.unit)
+            heard.heard.append(observation.unit)
         heard.outcomes += 1
-        self._trials.hear(trial)
+        self._observations.hear(observation)
         return True
 
     def _count(self, assigned: Assigned, heard: Heard) -> bool:
@@ -140,9 +146,9 @@ class Hearing:
                 return False
             self._units_assigned.add(assigned.unit)
             heard.assigned.append(assigned.unit)
-        self._trials.count(assigned)
+        self._observations.count(assigned)
         return True
 
 
-def _position(each: Trial | Assigned) -> int:
+def _position(each: Observation | Assigned) -> int:
     return each.position

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from mahavishnu.jobs.experiments.evidence import Trials
+from mahavishnu.jobs.experiments.evidence import Observations
 from mahavishnu.jobs.experiments.report import report_html, report_md
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.reading import Reading
@@ -17,7 +17,7 @@ log = logging.getLogger("mahavishnu.experiments")
 
 def reading_of(run: ExperimentRun) -> Reading | None:
     """What its evidence has come to; None before it was started."""
-    return None if run.state is None else Trials.resumed(run.experiment, run.state).reading()
+    return None if run.state is None else Observations.resumed(run.experiment, run.state).reading()
 
 
 def hand_over(runs: Iterable[ExperimentRun], folder: str) -> dict[str, str]:

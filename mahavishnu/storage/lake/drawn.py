@@ -10,7 +10,7 @@ from mahavishnu.storage.lake.duck import columns_of, duck, parquet
 from mahavishnu.storage.lake.folder import Folder
 from mahavishnu.storage.position_range import Stretch
 from mahavishnu.storage.sql.connection.tables import assignments
-from mahavishnu.storage.sql.experiments.rows import COUNTING, ENDED, TRIAL
+from mahavishnu.storage.sql.experiments.rows import COUNTING, ENDED, OBSERVATION
 from mahavishnu.storage.sql.facts.fact_rows import assignment_of
 from mahavishnu.storage.sql.lake_manifest import Part
 
@@ -18,18 +18,18 @@ Rows = list[tuple[Any, ...]]
 
 _DRAWN = "experiment = $experiment AND probability IS NOT NULL"
 _ENDED = ", ".join(f"ended.{column.name}" for column in ENDED)
-_OF_TRIAL = ", ".join((_ENDED, *(f"drawn.{column.name}" for column in TRIAL[len(ENDED) :])))
+_OF_OBSERVATION = ", ".join((_ENDED, *(f"drawn.{column.name}" for column in OBSERVATION[len(ENDED) :])))
 
 
-def find_trials(folder: Folder, parts: Sequence[Part], experiment: str, stretch: Stretch, limit: int) -> Rows:
-    """Trials of which both halves are here."""
+def find_observations(folder: Folder, parts: Sequence[Part], experiment: str, stretch: Stretch, limit: int) -> Rows:
+    """Observations of which both halves are here."""
     drawn = _files(folder, parts, "assignments")
     ended = _files(folder, reaching(parts, stretch.since), "executions")
     if not drawn or not ended:
         return []
     counting = ", ".join(f"'{status}'" for status in COUNTING)
     query = (
-        f"SELECT {_OF_TRIAL} FROM {parquet(ended)} AS ended JOIN {parquet(drawn)} AS drawn USING (decision_id)"  # noqa: S608
+        f"SELECT {_OF_OBSERVATION} FROM {parquet(ended)} AS ended JOIN {parquet(drawn)} AS drawn USING (decision_id)"  # noqa: S608
         f" WHERE {_DRAWN} AND ended.position > $since AND ended.position <= $upto"
         f" AND attempt = 1 AND fallback = 0 AND status IN ({counting}) ORDER BY ended.position LIMIT $limit"
     )
@@ -40,7 +40,7 @@ def find_trials(folder: Folder, parts: Sequence[Part], experiment: str, stretch:
 def with_what_was_drawn(
     folder: Folder, parts: Sequence[Part], experiment: str, strays: Sequence[Sequence[Any]]
 ) -> Rows:
-    """Of these rows of `ENDED`, those whose assignments are here, as rows of `TRIAL`."""
+    """Of these rows of `ENDED`, those whose assignments are here, as rows of `OBSERVATION`."""
     files = _files(folder, parts, "assignments")
     if not files or not strays:
         return []

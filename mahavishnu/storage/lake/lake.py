@@ -74,11 +74,11 @@ class Lake:
         found = await self._ask(lambda parts: lookups.ids_ending(self._folder, parts, table, tail, last))
         return found or frozenset()
 
-    async def trials(self, hot: Stretch, strays: Sequence[Sequence[Any]], experiment: str, limit: int) -> Stretch:
-        """These trials and those of the lake; of the strays, those whose assignments are in the lake."""
+    async def observations(self, hot: Stretch, strays: Sequence[Sequence[Any]], experiment: str, limit: int) -> Stretch:
+        """These observations and those of the lake; of the strays, those whose assignments are in the lake."""
 
         def question(parts: Sequence[Part]) -> Stretch:
-            here = drawn.find_trials(self._folder, parts, escaped(experiment), hot, limit)
+            here = drawn.find_observations(self._folder, parts, escaped(experiment), hot, limit)
             joined = drawn.with_what_was_drawn(self._folder, parts, escaped(experiment), strays)
             # Those that were joined are as many as there are, up to where the hot ones end.
             return hot.with_rows(here, limit).with_rows(joined, len(joined) + 1)

@@ -15,8 +15,8 @@ from mahavishnu.errors import ExperimentExists
 from mahavishnu.model import Decision, Execution
 from mahavishnu.model.experiment import Assignment, ExperimentRun
 from mahavishnu.model.unreadable import Rows
-from mahavishnu.ports import Assigned, Evidence, Stage, Trial
-from mahavishnu.storage.sql.experiments.rows import assigned_of, is_trial, trial_of, trial_row
+from mahavishnu.ports import Assigned, Evidence, Observation, Stage
+from mahavishnu.storage.sql.experiments.rows import assigned_of, is_observation, observation_of, observation_row
 from mahavishnu.storage.sql.facts.fact_rows import assignment_row
 
 P = TypeVar("P", bound=tuple[Any, ...])
@@ -78,12 +78,12 @@ class MemoryExperiments(ABC):
         kept.units[before.name, Stage.ASSIGNED].update(assigned)
         return True
 
-    async def trials(self, experiment: str, since: int, limit: int) -> Sequence[Trial]:
+    async def observations(self, experiment: str, since: int, limit: int) -> Sequence[Observation]:
         drawn, evidence = self._kept_experiments().drawn, self._kept_evidence()
         found = (
-            trial_of(trial_row(position, end, drawn[experiment, end.decision_id]))
+            observation_of(observation_row(position, end, drawn[experiment, end.decision_id]))
             for position, end in _after(evidence, since)
-            if isinstance(end, Execution) and is_trial(end) and (experiment, end.decision_id) in drawn
+            if isinstance(end, Execution) and is_observation(end) and (experiment, end.decision_id) in drawn
         )
         return list(islice(found, max(limit, 0)))
 

@@ -11,7 +11,7 @@ from workflows import Context, Workflow, step
 from workflows.events import Event, StartEvent, StopEvent
 
 from mahavishnu_llamaindex.offline import OfflineEmbedding, OfflineLLM
-from mahavishnu_llamaindex.trial_server import serve, where
+from mahavishnu_llamaindex.sandbox_server import serve, where
 
 
 class Question(StartEvent):

@@ -37,7 +37,7 @@ from mahavishnu.model import Chunk, HealthStatus, Result, Status, Target, Task, 
 from mahavishnu.model.identity import is_ulid
 from mahavishnu.plugins import make
 from mahavishnu.ports import Call, Discovers, Priced, RunRef, Streams
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example
 from mahavishnu_agno import AgnoAdapter
 from mahavishnu_agno.offline import OfflineModel
 from mahavishnu_agno.usage import usage_of
@@ -79,8 +79,8 @@ def target(run: str, **options) -> Target:
     return Target(name="tried", adapter="agno", run=run, task_types=frozenset({"any"}), options=options)
 
 
-def trial(name: str, text: str = "hello", value=None) -> Trial:
-    return Trial(target=target(f"{__name__}:{name}"), task=Task(type="any", text=text), value=value)
+def example(name: str, text: str = "hello", value=None) -> Example:
+    return Example(target=target(f"{__name__}:{name}"), task=Task(type="any", text=text), value=value)
 
 
 def call(execution_id: str = "e1", announced: list[str] | None = None) -> Call:
@@ -114,12 +114,12 @@ async def test_the_adapter_keeps_the_promise(promise, succeeds, adapter):
     await promise(
         AdapterCase(
             adapter=adapter,
-            succeeds=trial(succeeds, value="HELLO"),
-            fails=trial("faulty"),
-            hangs=trial("hanging"),
-            refused=trial("refusing"),
-            misconfigured=trial("no_such_agent"),
-            numbered=lambda number: trial(succeeds, f"n{number}", f"N{number}"),
+            succeeds=example(succeeds, value="HELLO"),
+            fails=example("faulty"),
+            hangs=example("hanging"),
+            refused=example("refusing"),
+            misconfigured=example("no_such_agent"),
+            numbered=lambda number: example(succeeds, f"n{number}", f"N{number}"),
             calls=lambda: len(calls),
         )
     )

@@ -44,7 +44,7 @@ from mahavishnu.model import Chunk, HealthStatus, Result, Status, Target, Task, 
 from mahavishnu.model.identity import is_ulid
 from mahavishnu.plugins import make
 from mahavishnu.ports import Adapter, Call, Discovers, Priced, RunRef, Streams
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example, Promise
 from mahavishnu_llamaindex import LlamaIndexAdapter
 from mahavishnu_llamaindex.offline import OfflineEmbedding, OfflineLLM
 
@@ -288,12 +288,12 @@ async def failure(adapter: LlamaIndexAdapter, task: Task, where: Target, **more:
 def case_of_queries() -> AdapterCase:
     return AdapterCase(
         adapter=LlamaIndexAdapter(paths=()),
-        succeeds=Trial(target=mine("shouting"), task=ask("hello"), value="HELLO"),
-        fails=Trial(target=mine("failing"), task=ask("this")),
-        hangs=Trial(target=mine("hanging"), task=ask()),
-        refused=Trial(target=mine("shouting"), task=Task(type="any", payload={"no": "text"})),
-        misconfigured=Trial(target=mine("shoutign"), task=ask()),
-        numbered=lambda n: Trial(target=mine("shouting"), task=ask(f"n{n}"), value=f"N{n}"),
+        succeeds=Example(target=mine("shouting"), task=ask("hello"), value="HELLO"),
+        fails=Example(target=mine("failing"), task=ask("this")),
+        hangs=Example(target=mine("hanging"), task=ask()),
+        refused=Example(target=mine("shouting"), task=Task(type="any", payload={"no": "text"})),
+        misconfigured=Example(target=mine("shoutign"), task=ask()),
+        numbered=lambda n: Example(target=mine("shouting"), task=ask(f"n{n}"), value=f"N{n}"),
         calls=lambda: len(calls),
     )
 
@@ -301,12 +301,12 @@ def case_of_queries() -> AdapterCase:
 def case_of_workflows() -> AdapterCase:
     return AdapterCase(
         adapter=LlamaIndexAdapter(paths=()),
-        succeeds=Trial(target=mine("steps"), task=ask("hi", more=1), value={"input": "hi", "more": 1}),
-        fails=Trial(target=mine("broken"), task=ask()),
-        hangs=Trial(target=mine("waiting"), task=ask()),
-        refused=Trial(target=mine("typed"), task=ask()),
-        misconfigured=Trial(target=mine("not_an_engine"), task=ask()),
-        numbered=lambda n: Trial(target=mine("steps"), task=ask(str(n)), value={"input": str(n), "more": None}),
+        succeeds=Example(target=mine("steps"), task=ask("hi", more=1), value={"input": "hi", "more": 1}),
+        fails=Example(target=mine("broken"), task=ask()),
+        hangs=Example(target=mine("waiting"), task=ask()),
+        refused=Example(target=mine("typed"), task=ask()),
+        misconfigured=Example(target=mine("not_an_engine"), task=ask()),
+        numbered=lambda n: Example(target=mine("steps"), task=ask(str(n)), value={"input": str(n), "more": None}),
         calls=lambda: len(calls),
     )
 

@@ -48,13 +48,13 @@ async def test_only_what_was_drawn_is_read_and_of_it_the_first_attempt(engine):
         asked_for = Task(type="t", text="x", tags={"user": "u1"}, target="c")
         by_hand = await orchestrator.execute(asked_for)
         assert (await store.decision(by_hand.decision.id)).assignments[0].probability is None
-        trials = await store.trials("swap", 0, 1_000)
-        assert {each.decision_id for each in trials} == {report.decision.id for report in reports}
-        assert {(each.treated, each.target, each.succeeded) for each in trials} == {
+        observations = await store.observations("swap", 0, 1_000)
+        assert {each.decision_id for each in observations} == {report.decision.id for report in reports}
+        assert {(each.treated, each.target, each.succeeded) for each in observations} == {
             (True, "b", True),
             (False, "a", False),
         }
-        assert len({each.unit for each in trials}) == 20
+        assert len({each.unit for each in observations}) == 20
 
 
 async def test_what_the_stand_in_fails_at_the_one_that_it_replaces_is_there_for(engine):
@@ -68,9 +68,9 @@ async def test_what_the_stand_in_fails_at_the_one_that_it_replaces_is_there_for(
         assert first == {"a", "b"}
         assert {report.executions[-1].target for report in treated} == {"a"}
         assert {report.executions[-1].target for report in reports if report not in treated} == {"a"}
-        trials = await store.trials("swap", 0, 1_000)
-        assert sum(each.treated for each in trials) == len(treated), "each of them counts, whoever ran it first"
-        assert {(each.target, each.succeeded) for each in trials if each.treated} == {("a", True), ("b", False)}
+        observations = await store.observations("swap", 0, 1_000)
+        assert sum(each.treated for each in observations) == len(treated), "each of them counts, whoever ran it first"
+        assert {(each.target, each.succeeded) for each in observations if each.treated} == {("a", True), ("b", False)}
 
 
 async def test_whoever_has_no_stand_in_that_may_run_waits_for_nothing(engine):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidOutcome
 from mahavishnu.stats.betting import SHIFTS, SUCCESS, AssignmentBet, Game, e_value, falling, randomised
-from tests.bench.trials import Trial, assignment, found_after, growthbook_like, ramping, z_at_every_look
-from tests.bench.trials import falling as fall
+from tests.bench.simulations import Trial, assignment, found_after, growthbook_like, ramping, z_at_every_look
+from tests.bench.simulations import falling as fall
 
 OUTCOMES = st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0.01, 0.99)), max_size=120)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mahavishnu.stats.betting import AssignmentBet
 from mahavishnu.stats.bins import BREACH, FALL, LEVELS, RISE, Bins, edges_of
 from mahavishnu.stats.sketch import bucket_of
-from tests.bench.trials import Trial, assignment, found_after, ramping
+from tests.bench.simulations import Trial, assignment, found_after, ramping
 
 LAWS = {
     "lognormal": lambda draws, n: draws.lognormal(5.0, 1.0, n),

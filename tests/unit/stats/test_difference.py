@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidOutcome
 from mahavishnu.stats.difference import DifferenceBet
-from tests.bench.trials import Trial, difference, found_after, ramping, success
+from tests.bench.simulations import Trial, difference, found_after, ramping, success
 
 NEEDED = 20.0
 OUTCOMES = st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0.02, 0.98)), max_size=60)

@@ -6,7 +6,7 @@ from scipy.stats import ttest_ind
 
 from mahavishnu.stats.fixed import Sample, two_proportions, welch
 from mahavishnu.stats.power import needed_for_rates, needed_for_times, power_of, usual_for_betting
-from tests.bench.trials import Trial, assignment, found_after
+from tests.bench.simulations import Trial, assignment, found_after
 
 
 def test_the_interval_is_newcombes():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidOutcome
 from mahavishnu.stats.ratio import FIRMNESS, RatioBet
-from tests.bench.trials import Trial, ramping, sample_ratio
+from tests.bench.simulations import Trial, ramping, sample_ratio
 
 ASSIGNED = st.lists(st.tuples(st.booleans(), st.floats(0.01, 0.99)), max_size=150)
 

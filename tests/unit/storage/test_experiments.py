@@ -45,7 +45,7 @@ async def test_what_is_not_recorded_after_all_was_in_no_experiment():
     with pytest.raises(UnknownName):
         await store.record([lost, *make.run(lost), *make.run(kept), make.outcome(make.decision(), completed=True)])
     assert await store.decision(lost.id) is None
-    assert await store.trials("e", 0, 9) == []
+    assert await store.observations("e", 0, 9) == []
     assert [(each.unit, each.heard) for each in await store.assigned("e", 0, 2**62, 9)] == [("kept", False)]
     await store.close()
 
@@ -56,7 +56,7 @@ async def test_every_assignment_has_a_position_of_its_own(store):
     assert await store.record([*decisions, *make.run(decisions[0])]) == 7 == await store.newest()
     positions = [each.position for name in ("e", "other") for each in await store.assigned(name, 0, 2**62, 9)]
     assert positions == [2, 5]
-    assert [each.position for each in await store.trials("e", 0, 9)] == [7]
+    assert [each.position for each in await store.observations("e", 0, 9)] == [7]
     rows = (await store.info()).rows
     assert (rows["assignments"], rows["experiments"], rows["experiment_units"]) == (2, 0, 0)
 
@@ -75,7 +75,7 @@ async def test_the_check_of_every_minute_reads_what_is_fresh(store):
 
     engine = store._ready().database.engine
     event.listen(engine, "before_cursor_execute", explain)
-    assert len(await store.trials("e", await store.newest() - 10, 5000)) == 5
+    assert len(await store.observations("e", await store.newest() - 10, 5000)) == 5
     # It begins with the newest executions, and never with all that were ever assigned.
     begins = [plan for plan in plans if "executions" in plan]
     assert len(begins) == 2

@@ -8,16 +8,16 @@ import pytest
 from mahavishnu_command import CommandAdapter
 
 from mahavishnu.model import Target, Task
-from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Promise, Trial
+from mahavishnu.testing.adapter import ADAPTER_PROMISES, AdapterCase, Example, Promise
 
 
-def trial(code: str, text: str = "hello", value: object = None) -> Trial:
+def example(code: str, text: str = "hello", value: object = None) -> Example:
     return program(shlex.join([sys.executable, "-I", "-S", "-c", code]), text, value)
 
 
-def program(run: str, text: str = "hello", value: object = None) -> Trial:
+def program(run: str, text: str = "hello", value: object = None) -> Example:
     target = Target(name="program", adapter="command", run=run, task_types=frozenset({"any"}))
-    return Trial(target=target, task=Task(type="any", text=text), value=value)
+    return Example(target=target, task=Task(type="any", text=text), value=value)
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def case(tmp_path: Path) -> AdapterCase:
     called = tmp_path / "called"
     return AdapterCase(
         adapter=CommandAdapter(folder=str(tmp_path)),
-        succeeds=trial("print(input().upper())", value="HELLO"),
-        fails=trial("open('called', 'a').write('.'); raise SystemExit('it is broken')"),
-        hangs=trial("import time; time.sleep(60)"),
-        refused=trial("raise SystemExit(65)"),
+        succeeds=example("print(input().upper())", value="HELLO"),
+        fails=example("open('called', 'a').write('.'); raise SystemExit('it is broken')"),
+        hangs=example("import time; time.sleep(60)"),
+        refused=example("raise SystemExit(65)"),
         misconfigured=program("no-such-program-anywhere"),
-        numbered=lambda number: trial("print(input())", text=f"number {number}", value=f"number {number}"),
+        numbered=lambda number: example("print(input())", text=f"number {number}", value=f"number {number}"),
         calls=lambda: len(called.read_text()) if called.exists() else 0,
     )
 

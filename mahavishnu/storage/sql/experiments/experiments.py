@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, Text, bindparam, exists, insert, sele
 from mahavishnu.errors import ExperimentExists
 from mahavishnu.model.experiment import ExperimentRun
 from mahavishnu.model.unreadable import Rows
-from mahavishnu.ports import Assigned, Stage, Trial
+from mahavishnu.ports import Assigned, Observation, Stage
 from mahavishnu.storage.lake import Lake
 from mahavishnu.storage.position_range import Stretch
 from mahavishnu.storage.sql.connection.tables import assignments, decisions, executions, experiment_units, experiments
@@ -21,11 +21,11 @@ from mahavishnu.storage.sql.connection.transaction import IN_LIST, Transaction
 from mahavishnu.storage.sql.experiments.rows import (
     COUNTING,
     ENDED,
-    TRIAL,
+    OBSERVATION,
     assigned_of,
     experiment_row,
+    observation_of,
     run_of,
-    trial_of,
 )
 from mahavishnu.storage.sql.facts.fact_rows import escaped, unescaped
 from mahavishnu.storage.sql.facts.facts_read import newest_position
@@ -62,8 +62,8 @@ def _stretch_of(statement: Select[Any]) -> Select[Any]:
 
 # By the ids of assignments: nothing else keeps every database from beginning with all that were ever made, where the
 # last minute's executions are so few.
-_TRIALS = _stretch_of(
-    select(*TRIAL).join_from(
+_OBSERVATIONS = _stretch_of(
+    select(*OBSERVATION).join_from(
         executions,
         assignments,
         assignments.c.id == executions.c.decision_id + ":" + bindparam("experiment", type_=Text),
@@ -108,16 +108,16 @@ class SqlExperiments(SqlPart):
         counted = {Stage.HEARD: tuple(heard), Stage.ASSIGNED: tuple(assigned)}
         return await self._write(partial(_move, before=before, after=after, counted=counted))
 
-    async def trials(self, experiment: str, since: int, limit: int) -> Sequence[Trial]:
+    async def observations(self, experiment: str, since: int, limit: int) -> Sequence[Observation]:
         found: list[Any] = []
         over = False
         while not over and len(found) < limit:
             # What moves into the lake meanwhile was read here before, or is found there.
-            stretch, strays = await self._read(partial(_trials, experiment=experiment, since=since, limit=limit))
-            stretch = await self._lake().trials(stretch, strays, experiment, limit)
+            stretch, strays = await self._read(partial(_observations, experiment=experiment, since=since, limit=limit))
+            stretch = await self._lake().observations(stretch, strays, experiment, limit)
             found += stretch.rows
             since, over = stretch.upto, stretch.over
-        return [trial_of(row) for row in found[: max(limit, 0)]]
+        return [observation_of(row) for row in found[: max(limit, 0)]]
 
     async def assigned(self, experiment: str, since: int, before_us: int, limit: int) -> Sequence[Assigned]:
         found: list[Any] = []
@@ -170,14 +170,14 @@ def _experiments(connection: Connection) -> Rows[ExperimentRun]:
     return read_each("experiment", connection.execute(_NEWEST), lambda row: str(row.name), run_of)
 
 
-def _trials(connection: Connection, experiment: str, since: int, limit: int) -> tuple[Stretch, Sequence[Any]]:
+def _observations(connection: Connection, experiment: str, since: int, limit: int) -> tuple[Stretch, Sequence[Any]]:
     """What the tables have of them, and the ends whose decisions are not here: what was drawn for those may be there.
 
     In this order: what was drawn leaves the tables after its decision.
     """
     upto = newest_position(connection)
     about = {"experiment": escaped(experiment), "since": since, "limit": limit}
-    stretch = Stretch(since, upto).with_rows(connection.execute(_TRIALS, {**about, "upto": upto}).all(), limit)
+    stretch = Stretch(since, upto).with_rows(connection.execute(_OBSERVATIONS, {**about, "upto": upto}).all(), limit)
     strays = connection.execute(_STRAYS, {"since": since, "upto": stretch.upto, "limit": limit}).all()
     return stretch.up_to_the_last_of(strays, limit), strays
 

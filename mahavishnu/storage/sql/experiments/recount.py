@@ -7,7 +7,7 @@ from string import Template
 from mahavishnu.model.execution import Status
 from mahavishnu.model.experiment import ExperimentRun
 
-_COUNTING = ", ".join(f"'{each.value}'" for each in Status if each.counts_in_trial)
+_COUNTING = ", ".join(f"'{each.value}'" for each in Status if each.counts_in_experiment)
 
 _RECOUNT = Template("""\
 WITH assigned AS (

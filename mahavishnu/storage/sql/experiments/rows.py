@@ -1,4 +1,4 @@
-"""Experiments and their trials as rows, and back."""
+"""Experiments and their observations as rows, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Row as Found
 
 from mahavishnu.model import Execution, Status
 from mahavishnu.model.experiment import Assignment, ExperimentRun, ExperimentStatus
-from mahavishnu.ports import Assigned, Trial
+from mahavishnu.ports import Assigned, Observation
 from mahavishnu.storage.sql.connection.tables import assignments, executions
 from mahavishnu.storage.sql.experiments.documents import experiment_document, experiment_of
 from mahavishnu.storage.sql.facts.fact_rows import (
@@ -22,9 +22,9 @@ from mahavishnu.storage.sql.facts.fact_rows import (
     unescaped,
 )
 
-COUNTING = tuple(status.value for status in Status if status.counts_in_trial)
+COUNTING = tuple(status.value for status in Status if status.counts_in_experiment)
 
-TRIAL = (
+OBSERVATION = (
     executions.c.position,
     executions.c.decision_id,
     executions.c.task_type,
@@ -37,17 +37,17 @@ TRIAL = (
     assignments.c.treated,
     assignments.c.probability,
 )
-"""What a trial is made of: first the end of the attempt, then what was drawn."""
+"""What an observation is made of: first the end of the attempt, then what was drawn."""
 
-ENDED = TRIAL[:8]
+ENDED = OBSERVATION[:8]
 
 
-def is_trial(end: Execution) -> bool:
+def is_observation(end: Execution) -> bool:
     """Whether it is the end of a first attempt on the target that was chosen, and says anything about that."""
-    return end.attempt == 1 and not end.fallback and end.status.counts_in_trial
+    return end.attempt == 1 and not end.fallback and end.status.counts_in_experiment
 
 
-def trial_row(position: int, end: Execution, assignment: Assignment) -> Row:
+def observation_row(position: int, end: Execution, assignment: Assignment) -> Row:
     return (
         position,
         end.decision_id,
@@ -63,11 +63,11 @@ def trial_row(position: int, end: Execution, assignment: Assignment) -> Row:
     )
 
 
-def trial_of(row: Sequence[Any]) -> Trial:
-    """Of a row of `TRIAL`."""
+def observation_of(row: Sequence[Any]) -> Observation:
+    """Of a row of `OBSERVATION`."""
     position, decision_id, task_type, target, status, latency_us, micros, quality, unit, treated, probability = row
     succeeded = status == Status.SUCCEEDED.value
-    return Trial(
+    return Observation(
         position=position,
         decision_id=decision_id,
         unit=maybe_unescaped(unit),

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import ExperimentMoved
 from mahavishnu.jobs.experiments import pause, resume, start, stop
-from mahavishnu.jobs.experiments.evidence import Trials
+from mahavishnu.jobs.experiments.evidence import Observations
 from mahavishnu.jobs.experiments.publication import place_in
 from mahavishnu.jobs.experiments.reader import Hearing, Page
 from mahavishnu.model.experiment import FOLLOWING, Guardrail, Measure, Underway
-from mahavishnu.ports import Assigned, Trial
+from mahavishnu.ports import Assigned, Observation
 from mahavishnu.stats.assignment import threshold
 from tests.examples import examples
 from tests.experimenting import HARM, SETTINGS, SUCCESS, Works, experiment
@@ -32,7 +32,7 @@ def history(seed, count, units=None):
             assigned = waiting.pop(draws.randrange(len(waiting)))
             succeeded = draws.random() < (0.6 if assigned.treated else 0.95)
             events.append(
-                Trial(
+                Observation(
                     position=position,
                     decision_id=assigned.decision_id,
                     unit=assigned.unit,
@@ -68,7 +68,7 @@ def page(events, since=0, upto=None, since_assigned=None, upto_assigned=None):
     since_assigned = since if since_assigned is None else since_assigned
     upto_assigned = upto if upto_assigned is None else upto_assigned
     return Page(
-        trials=[each for each in events if isinstance(each, Trial) and since < each.position <= upto],
+        observations=[each for each in events if isinstance(each, Observation) and since < each.position <= upto],
         assigned=[
             each for each in events if isinstance(each, Assigned) and since_assigned < each.position <= upto_assigned
         ],
@@ -81,13 +81,13 @@ def page(events, since=0, upto=None, since_assigned=None, upto_assigned=None):
 
 
 def at_once(given_experiment, events):
-    trials = Trials(given_experiment)
-    heard = Hearing(trials).take(page(events))
-    return trials, heard
+    observations = Observations(given_experiment)
+    heard = Hearing(observations).take(page(events))
+    return observations, heard
 
 
-def through_json(trials):
-    return Trials.resumed(trials.experiment, json.loads(json.dumps(trials.kept())))
+def through_json(observations):
+    return Observations.resumed(observations.experiment, json.loads(json.dumps(observations.kept())))
 
 
 @examples(25)
@@ -96,19 +96,19 @@ def test_kept_and_resumed_at_any_cuts_it_comes_to_the_same_and_stops_at_the_same
     events = history(seed, 400, units)
     given_experiment = experiment(guardrails=GUARDRAILS, min_evidence=20)
     whole, heard = at_once(given_experiment, events)
-    trials, units_heard, units_assigned, upto = Trials(given_experiment), set(), set(), 0
+    observations, units_heard, units_assigned, upto = Observations(given_experiment), set(), set(), 0
     for since, end in pairwise([0, *sorted({min(cut, events[-1].position) for cut in cuts} | {events[-1].position})]):
-        trials = through_json(trials)
-        part = Hearing(trials, heard=units_heard, assigned=units_assigned).take(page(events, since, end))
+        observations = through_json(observations)
+        part = Hearing(observations, heard=units_heard, assigned=units_assigned).take(page(events, since, end))
         units_heard |= set(part.heard)
         units_assigned |= set(part.assigned)
         upto = part.upto
-        if trials.verdict() is not None:
+        if observations.verdict() is not None:
             break
     assert upto == heard.upto
-    assert trials.verdict() == whole.verdict()
-    assert trials.kept() == json.loads(json.dumps(whole.kept()))
-    assert trials.reading() == whole.reading()
+    assert observations.verdict() == whole.verdict()
+    assert observations.kept() == json.loads(json.dumps(whole.kept()))
+    assert observations.reading() == whole.reading()
 
 
 @examples(25)
@@ -116,10 +116,10 @@ def test_kept_and_resumed_at_any_cuts_it_comes_to_the_same_and_stops_at_the_same
 def test_how_far_the_ratio_is_behind_the_outcomes_changes_nothing_in_the_end(seed, steps):
     events = history(seed, 300)
     end = events[-1].position
-    whole = Trials(experiment(guardrails=GUARDRAILS))
+    whole = Observations(experiment(guardrails=GUARDRAILS))
     Hearing(whole).take(page(events), stop=False)
-    trials = Trials(experiment(guardrails=GUARDRAILS))
-    hearing = Hearing(trials)
+    observations = Observations(experiment(guardrails=GUARDRAILS))
+    hearing = Hearing(observations)
     since = since_assigned = 0
     for step, late in zip(steps, reversed(steps), strict=True):
         upto = min(end, since + step)
@@ -127,17 +127,17 @@ def test_how_far_the_ratio_is_behind_the_outcomes_changes_nothing_in_the_end(see
         hearing.take(page(events, since, upto, since_assigned, upto_assigned), stop=False)
         since, since_assigned = upto, upto_assigned
     hearing.take(page(events, since, end, since_assigned, end), stop=False)
-    assert trials.kept() == whole.kept()
+    assert observations.kept() == whole.kept()
 
 
 @examples(25)
 @given(st.integers(0, 10**6), st.integers(1, 20))
 def test_a_unit_counts_once_however_often_it_comes(seed, units):
     events = history(seed, 200, units)
-    trials = Trials(experiment(min_evidence=10**6))
-    Hearing(trials).take(page(events), stop=False)
-    reading = trials.reading()
-    heard = [each for each in events if isinstance(each, Trial)]
+    observations = Observations(experiment(min_evidence=10**6))
+    Hearing(observations).take(page(events), stop=False)
+    reading = observations.reading()
+    heard = [each for each in events if isinstance(each, Observation)]
     came = {each.unit for each in heard}
     assert reading.treatment.outcomes + reading.control.outcomes == len(came)
     assert reading.treatment.assigned + reading.control.assigned == len(
@@ -145,10 +145,10 @@ def test_a_unit_counts_once_however_often_it_comes(seed, units):
     )
     assert reading.repeated == len(heard) - len(came)
     first = [next(each for each in heard if each.unit == unit) for unit in came]
-    again = Trials(trials.experiment)
+    again = Observations(observations.experiment)
     for each in sorted(first, key=lambda each: each.position):
         again.hear(each)
-    assert again.kept()["guards"] == trials.kept()["guards"]
+    assert again.kept()["guards"] == observations.kept()["guards"]
 
 
 MOVES = {

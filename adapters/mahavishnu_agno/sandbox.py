@@ -10,16 +10,16 @@ import httpx
 
 from mahavishnu.errors import Misconfigured
 from mahavishnu.model import Target
-from mahavishnu.ports import Program, TrialEngine
+from mahavishnu.ports import Program, SandboxEngine
 
 HOST = "127.0.0.1"
-SERVE = "mahavishnu_agno.trial_server:app"
+SERVE = "mahavishnu_agno.sandbox_server:app"
 
 
-def trial_of(folder: Path, port: int, key_env: str | None, serve: str = SERVE) -> TrialEngine:
+def sandbox_of(folder: Path, port: int, key_env: str | None, serve: str = SERVE) -> SandboxEngine:
     """`serve` names what makes the application, as uvicorn wants it. Raises Misconfigured."""
     url = f"http://{HOST}:{port}"
-    return TrialEngine(
+    return SandboxEngine(
         url=url,
         programs=[
             Program(

@@ -1,6 +1,6 @@
 """A workflow server to try things out with: it answers from mahavishnu's own documentation, without any model.
 
-Run it with `python -m mahavishnu_llamaindex.trial_server --port PORT --folder FOLDER`; WORKFLOW_SERVER_KEY holds the
+Run it with `python -m mahavishnu_llamaindex.sandbox_server --port PORT --folder FOLDER`; WORKFLOW_SERVER_KEY holds the
 key that callers must give, if they must give one.
 """
 
@@ -25,7 +25,7 @@ from workflows import Workflow, step
 from workflows.events import StartEvent, StopEvent
 
 from mahavishnu_llamaindex.offline import OfflineEmbedding, OfflineLLM
-from mahavishnu_llamaindex.trial import HOST, KEY
+from mahavishnu_llamaindex.sandbox import HOST, KEY
 
 CHECKOUT = Path(__file__).parents[2]
 

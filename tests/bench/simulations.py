@@ -7,7 +7,7 @@ import numpy as np
 from mahavishnu.stats.paths import Arrivals, assignment, difference, found_after, sample_ratio, success
 
 __all__ = [
-    "Trial",
+    "Simulation",
     "assignment",
     "difference",
     "falling",
@@ -38,7 +38,7 @@ def stepping(*figures):
 
 
 @dataclass(frozen=True)
-class Trial(Arrivals):
+class Simulation(Arrivals):
     """Arrivals that can be drawn values for as well."""
 
     def values(self, draws, control, treatment):

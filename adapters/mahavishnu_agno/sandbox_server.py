@@ -1,4 +1,4 @@
-"""What an AgentOS on trial serves: agents, teams and workflows that are real, over a model that is simulated."""
+"""What an AgentOS in the sandbox serves: agents, teams and workflows that are real, over a model that is simulated."""
 
 from __future__ import annotations
 

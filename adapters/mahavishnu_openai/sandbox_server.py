@@ -1,6 +1,6 @@
 """A server to try things out with: it speaks OpenAI's chat completions, and its answers are simulated.
 
-Run it with `python -m mahavishnu_openai.trial_server`; the first line that it prints is its address. Which of its
+Run it with `python -m mahavishnu_openai.sandbox_server`; the first line that it prints is its address. Which of its
 behaviours one gets is chosen by the model's name. It needs starlette and uvicorn.
 """
 
@@ -18,15 +18,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from mahavishnu_openai.trial_scripts import SCRIPTS, SIMULATED, SOUND, Asked, Trial, refusal, wrong_key
+from mahavishnu_openai.sandbox_scripts import SCRIPTS, SIMULATED, SOUND, Asked, Sandbox, refusal, wrong_key
 
 
-class TrialServer:
+class SandboxServer:
     """The endpoints. With a key, whoever does not give it is turned away."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key
-        self._trial = Trial()
+        self._sandbox = Sandbox()
 
     def app(self) -> Starlette:
         return Starlette(
@@ -34,8 +34,8 @@ class TrialServer:
                 Route("/", self.about),
                 Route("/v1/models", self.models),
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
-                Route("/trial", self.tallies),
-                Route("/trial/{model}/{what}/{number:int}", self.tally_reached),
+                Route("/sandbox", self.tallies),
+                Route("/sandbox/{model}/{what}/{number:int}", self.tally_reached),
             ]
         )
 
@@ -47,9 +47,9 @@ class TrialServer:
         if model not in SCRIPTS:
             words = f"The model `{model}` does not exist"
             return refusal(404, words, kind="invalid_request_error", code="model_not_found")
-        number = await self._trial.count(model, "calls")
-        self._trial.last = {"body": body, "idempotency_key": request.headers.get("idempotency-key")}
-        return await SCRIPTS[model](Asked(self._trial, request, body, number))
+        number = await self._sandbox.count(model, "calls")
+        self._sandbox.last = {"body": body, "idempotency_key": request.headers.get("idempotency-key")}
+        return await SCRIPTS[model](Asked(self._sandbox, request, body, number))
 
     async def models(self, request: Request) -> Response:
         if not self._may(request):
@@ -59,17 +59,17 @@ class TrialServer:
     async def tallies(self, request: Request) -> Response:
         """What came in so far."""
         del request
-        counted = {model: asdict(tally) for model, tally in self._trial.tallies.items()}
-        return JSONResponse({"tallies": counted, "last": self._trial.last})
+        counted = {model: asdict(tally) for model, tally in self._sandbox.tallies.items()}
+        return JSONResponse({"tallies": counted, "last": self._sandbox.last})
 
     async def tally_reached(self, request: Request) -> Response:
         """Answers as soon as so many calls of a model were begun, finished or abandoned."""
         wanted = request.path_params
-        return JSONResponse(asdict(await self._trial.reached(wanted["model"], wanted["what"], wanted["number"])))
+        return JSONResponse(asdict(await self._sandbox.reached(wanted["model"], wanted["what"], wanted["number"])))
 
     async def about(self, request: Request) -> Response:
         del request
-        return PlainTextResponse("A trial server of mahavishnu: every answer is simulated.\n")
+        return PlainTextResponse("A sandbox server of mahavishnu: every answer is simulated.\n")
 
     def _may(self, request: Request) -> bool:
         return self._key is None or request.headers.get("authorization") == f"Bearer {self._key}"
@@ -99,7 +99,7 @@ def main() -> None:
     host, port = listener.getsockname()[:2]
     sys.stdout.write(f"http://{host}:{port}/v1\n")
     sys.stdout.flush()
-    server = TrialServer(os.environ[given.key_env] if given.key_env else None)
+    server = SandboxServer(os.environ[given.key_env] if given.key_env else None)
     config = uvicorn.Config(server.app(), log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
     uvicorn.Server(config).run(sockets=[listener])
 

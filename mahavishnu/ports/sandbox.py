@@ -12,7 +12,7 @@ from mahavishnu.model import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One process of an engine on trial: how to start it, and how to see that it is up.
+    """One process of an engine of the sandbox: how to start it, and how to see that it is up.
 
     `environment` comes on top of this process's own, from which None takes a variable away. `is_up` raises nothing and
     answers within a few seconds. The process runs in the foreground until it is sent SIGTERM.
@@ -25,7 +25,7 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialEngine:
+class SandboxEngine:
     """A real engine that can be started here for trying out: nothing of it runs yet.
 
     `programs` are started one after the other, each when the one before it is up, and `prepare` is awaited last.
@@ -43,10 +43,10 @@ class TrialEngine:
 
 
 @runtime_checkable
-class Tryable(Protocol):
+class HasSandbox(Protocol):
     """An adapter whose engine can be started here for trying out."""
 
-    def trial(self, folder: Path, port: int, *, key_env: str | None = None) -> TrialEngine:
+    def sandbox(self, folder: Path, port: int, *, key_env: str | None = None) -> SandboxEngine:
         """Its engine, listening on `port`, with all its data in `folder`, its telemetry off, and no outside world.
 
         With `key_env`, it asks for the key that this environment variable holds. Raises Misconfigured where it cannot.

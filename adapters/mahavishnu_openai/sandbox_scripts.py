@@ -1,4 +1,4 @@
-"""What the trial server's models do: every answer is simulated, and every failure is on purpose."""
+"""What the sandbox server's models do: every answer is simulated, and every failure is on purpose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Tally:
 
 
 @dataclass
-class Trial:
+class Sandbox:
     """Everything the server remembers."""
 
     tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -52,7 +52,7 @@ class Trial:
 class Asked:
     """One call: the request and what was read in it."""
 
-    trial: Trial
+    sandbox: Sandbox
     request: Request
     body: Mapping[str, Any]
     number: int
@@ -138,7 +138,7 @@ def streamed(asked: Asked, events: AsyncIterator[str]) -> Response:
                 yield each
             ended = "finished"
         finally:
-            await asyncio.shield(asked.trial.count(asked.model, ended))
+            await asyncio.shield(asked.sandbox.count(asked.model, ended))
 
     return StreamingResponse(watched(), media_type="text/event-stream")
 
@@ -181,7 +181,7 @@ async def slow_first_token(asked: Asked) -> Response:
         return streamed(asked, words_of(asked, asked.text, first_after=asyncio.Event()))
     while (await asked.request.receive())["type"] != "http.disconnect":
         continue
-    await asked.trial.count(asked.model, "abandoned")
+    await asked.sandbox.count(asked.model, "abandoned")
     return Response(status_code=499)
 
 

@@ -1,4 +1,4 @@
-"""Engines on trial: started in order, stopped without a trace, and found by the configuration that is written."""
+"""Engines in the sandbox: started in order, stopped without a trace, and found by the configuration that is written."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from mahavishnu.cli.common import toml
 from mahavishnu.cli.targets import sandbox_processes, sandbox_settings
 from mahavishnu.cli.targets.health_hints import mend_of
-from mahavishnu.cli.targets.sandbox_processes import Trial, bring_up, stop_all, trial_of
+from mahavishnu.cli.targets.sandbox_processes import Sandbox, bring_up, sandbox_of, stop_all
 from mahavishnu.errors import Crashed, SettingsError, Transient
 from mahavishnu.model import Health, HealthStatus, Target
-from mahavishnu.ports import Program, TrialEngine
+from mahavishnu.ports import Program, SandboxEngine
 from mahavishnu.settings import load_settings
 
 STAYS = """
@@ -58,9 +58,9 @@ def program(tmp_path: Path) -> Make:
     return make
 
 
-def engine(*programs: Program, **fields: Any) -> TrialEngine:
+def engine(*programs: Program, **fields: Any) -> SandboxEngine:
     given = {"url": "http://127.0.0.1:1", "settings": {}, "targets": [], "simulated": "all of it", **fields}
-    return TrialEngine(programs=programs, **given)
+    return SandboxEngine(programs=programs, **given)
 
 
 def runs(mark: Path) -> bool:
@@ -85,24 +85,24 @@ def test_programs_start_one_after_the_other_and_what_is_prepared_comes_last(tmp_
         seen.append(("prepared", True))
 
     first, second = (program(name, is_up=looks_for(tmp_path / name)) for name in ("first", "second"))
-    with trial_of("two", engine(first, second, prepare=prepare), tmp_path) as trial:
+    with sandbox_of("two", engine(first, second, prepare=prepare), tmp_path) as sandbox:
         assert {started for name, started in seen if name == "first"} == {False}
         assert seen[-1] == ("prepared", True)
-        assert [each.name for each in trial.running] == ["first", "second"]
-        assert trial.ended is None
-        assert trial.running[0].log.read_text() == "here I am\n"
+        assert [each.name for each in sandbox.running] == ["first", "second"]
+        assert sandbox.ended is None
+        assert sandbox.running[0].log.read_text() == "here I am\n"
     assert not runs(tmp_path / "first")
     assert not runs(tmp_path / "second")
 
 
 def test_it_starts_again_after_it_was_stopped_and_after_it_was_killed(tmp_path, program):
-    with trial_of("one", engine(program("one")), tmp_path) as trial:
-        for end in (trial.stop, trial.kill):
+    with sandbox_of("one", engine(program("one")), tmp_path) as sandbox:
+        for end in (sandbox.stop, sandbox.kill):
             before = (tmp_path / "one").read_text()
             end()
             assert not runs(tmp_path / "one")
             (tmp_path / "one").unlink()
-            trial.start()
+            sandbox.start()
             assert (tmp_path / "one").read_text() != before
             assert runs(tmp_path / "one")
 
@@ -110,9 +110,9 @@ def test_it_starts_again_after_it_was_stopped_and_after_it_was_killed(tmp_path, 
 def test_a_kill_ends_also_what_will_not_be_asked_and_what_it_started_out_of_its_group(tmp_path, program):
     child = tmp_path / "child"
     stubborn = program("stubborn", STUBBORN, child, is_up=lambda: child.exists() and child.read_text() != "")
-    with trial_of("one", engine(stubborn), tmp_path) as trial:
+    with sandbox_of("one", engine(stubborn), tmp_path) as sandbox:
         assert runs(child)
-        trial.kill()
+        sandbox.kill()
         assert not runs(tmp_path / "stubborn")
         assert not runs(child)
 
@@ -120,15 +120,15 @@ def test_a_kill_ends_also_what_will_not_be_asked_and_what_it_started_out_of_its_
 def test_one_that_ends_at_once_is_told_with_the_end_of_its_log(tmp_path, program):
     broken = program("broken", "import sys\nprint('the port is taken', file=sys.stderr)\nsys.exit(3)")
     with pytest.raises(Crashed, match=r"broken did not come up: it ended with 3; .*broken\.log.* the port is taken"):
-        Trial("one", engine(broken), tmp_path).start()
+        Sandbox("one", engine(broken), tmp_path).start()
 
 
 def test_one_that_is_never_ready_is_given_up_and_nothing_of_it_is_left(tmp_path, program, monkeypatch):
     monkeypatch.setattr(sandbox_processes, "COMES_UP_WITHIN_S", 0.0)
-    trial = Trial("one", engine(program("first"), program("second", is_up=lambda: False)), tmp_path)
+    sandbox = Sandbox("one", engine(program("first"), program("second", is_up=lambda: False)), tmp_path)
     with pytest.raises(Crashed, match="was not ready after 0 s"):
-        trial.start()
-    assert trial.running == []
+        sandbox.start()
+    assert sandbox.running == []
     assert not (tmp_path / "first").exists() or not runs(tmp_path / "first")
 
 
@@ -136,14 +136,14 @@ def test_what_cannot_be_prepared_leaves_nothing_running(tmp_path, program):
     async def prepare() -> None:
         raise Transient("busy")
 
-    trial = Trial("one", engine(program("one"), prepare=prepare), tmp_path)
+    sandbox = Sandbox("one", engine(program("one"), prepare=prepare), tmp_path)
     with pytest.raises(Transient, match="busy"):
-        trial.start()
+        sandbox.start()
     assert not runs(tmp_path / "one")
 
 
 def test_one_that_dies_is_seen_and_the_others_run_on(tmp_path, program):
-    both = [Trial(name, engine(program(name)), tmp_path) for name in ("one", "other")]
+    both = [Sandbox(name, engine(program(name)), tmp_path) for name in ("one", "other")]
     try:
         assert {each.name for each in bring_up(both)} == {"one", "other"}
         os.kill(int((tmp_path / "one").read_text()), 9)
@@ -161,7 +161,7 @@ def test_a_program_sees_what_was_set_for_it_and_not_what_was_taken_away(tmp_path
     monkeypatch.setenv("HOME", "/kept")
     script = STAYS.replace("str(os.getpid())", "repr([os.environ.get(each) for each in ('OTHERS_KEY', 'OWN', 'HOME')])")
     told = program("told", script, environment={"OTHERS_KEY": None, "OWN": "mine"})
-    with trial_of("one", engine(told), tmp_path):
+    with sandbox_of("one", engine(told), tmp_path):
         assert (tmp_path / "told").read_text() == "[None, 'mine', '/kept']"
 
 
@@ -196,7 +196,7 @@ def test_what_is_written_is_a_configuration_with_the_engines_and_their_targets(t
     written = tmp_path / "new" / "mahavishnu.toml"
     sandbox_settings.check_writable(written)
     for _ in range(2):
-        sandbox_settings.write(written, [Trial("openai", engine(settings=settings, targets=targets), tmp_path)])
+        sandbox_settings.write(written, [Sandbox("openai", engine(settings=settings, targets=targets), tmp_path)])
         sandbox_settings.check_writable(written)
     read = load_settings(written, {}, {})
     assert dict(read.adapters) == {"openai": settings}

@@ -10,18 +10,18 @@ import httpx
 
 from mahavishnu.errors import Misconfigured
 from mahavishnu.model import Target
-from mahavishnu.ports import Program, TrialEngine
+from mahavishnu.ports import Program, SandboxEngine
 
 HOST = "127.0.0.1"
 KEY = "WORKFLOW_SERVER_KEY"
-SERVE = "mahavishnu_llamaindex.trial_server"
+SERVE = "mahavishnu_llamaindex.sandbox_server"
 
 
-def trial_of(folder: Path, port: int, key_env: str | None, serve: str = SERVE) -> TrialEngine:
+def sandbox_of(folder: Path, port: int, key_env: str | None, serve: str = SERVE) -> SandboxEngine:
     """`serve` names the module that is run. Raises Misconfigured."""
     url = f"http://{HOST}:{port}"
     key = _key(key_env)
-    return TrialEngine(
+    return SandboxEngine(
         url=url,
         programs=[
             Program(

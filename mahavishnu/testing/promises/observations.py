@@ -1,4 +1,4 @@
-"""What a store promises of trials: what came of the tasks that were assigned in an experiment."""
+"""What a store promises of observations: what came of the tasks that were assigned in an experiment."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mahavishnu.model import Status
-from mahavishnu.ports import Assigned, Store, Trial
+from mahavishnu.ports import Assigned, Observation, Store
 from mahavishnu.testing.promises.places import Opener, Promise, opened, samples, two
 from mahavishnu.testing.samples import ODD_TEXT
 
 _EVER_US = 2**62
 
 
-async def _trials(store: Store, experiment: str = "e", *, page: int = 100, since: int = 0) -> list[Trial]:
+async def _observations(store: Store, experiment: str = "e", *, page: int = 100, since: int = 0) -> list[Observation]:
     """All of them, page by page."""
-    found: list[Trial] = []
-    while trials := await store.trials(experiment, since, page):
-        assert len(trials) <= page
-        found += trials
+    found: list[Observation] = []
+    while observations := await store.observations(experiment, since, page):
+        assert len(observations) <= page
+        found += observations
         since = found[-1].position
     return found
 
@@ -33,7 +33,7 @@ async def _assigned(store: Store, before_us: int = _EVER_US, *, page: int = 100,
     return found
 
 
-async def a_trial_says_what_came_of_the_first_attempt(opener: Opener) -> None:
+async def an_observation_says_what_came_of_the_first_attempt(opener: Opener) -> None:
     make = samples()
     async with two(opener) as (one, other):
         good = make.assigned(unit=ODD_TEXT, treated=True, probability=1 / 3)
@@ -41,8 +41,8 @@ async def a_trial_says_what_came_of_the_first_attempt(opener: Opener) -> None:
         await one.record([good, bad])
         await one.record([make.start(good), make.end(make.start(good, target=ODD_TEXT), quality=0.25)])
         await other.record([make.end(make.start(bad), Status.FAILED)])
-        first, second = await _trials(other)
-        assert first == Trial(
+        first, second = await _observations(other)
+        assert first == Observation(
             position=first.position,
             decision_id=good.id,
             unit=ODD_TEXT,
@@ -57,22 +57,22 @@ async def a_trial_says_what_came_of_the_first_attempt(opener: Opener) -> None:
         )
         assert (second.decision_id, second.unit, second.treated, second.succeeded) == (bad.id, None, False, False)
         assert (second.latency_ms, second.cost_usd, second.quality) == (None, 0.002, None)
-        assert await _trials(one) == [first, second]
-        assert list(await one.trials("nothing", 0, 9)) == list(await one.trials(ODD_TEXT, 0, 9)) == []
+        assert await _observations(one) == [first, second]
+        assert list(await one.observations("nothing", 0, 9)) == list(await one.observations(ODD_TEXT, 0, 9)) == []
 
 
-async def what_was_not_drawn_is_no_trial(opener: Opener) -> None:
+async def what_was_not_drawn_is_no_observation(opener: Opener) -> None:
     make = samples()
     async with opened(opener) as store:
         chosen, plain, other = make.assigned(probability=None), make.decision(), make.assigned("other")
         for each in (chosen, plain, other):
             await store.record([each, *make.run(each)])
-        assert await _trials(store) == []
+        assert await _observations(store) == []
         assert await _assigned(store) == []
-        assert [each.decision_id for each in await _trials(store, "other")] == [other.id]
+        assert [each.decision_id for each in await _observations(store, "other")] == [other.id]
 
 
-async def only_a_first_attempt_that_says_anything_is_a_trial(opener: Opener) -> None:
+async def only_a_first_attempt_that_says_anything_is_an_observation(opener: Opener) -> None:
     make = samples()
     async with opened(opener) as store:
         decisions = {status: make.assigned() for status in Status if status.ended}
@@ -82,8 +82,8 @@ async def only_a_first_attempt_that_says_anything_is_a_trial(opener: Opener) -> 
             await store.record([decision, first, make.end(first, status), make.end(second), make.end(fallback)])
         running, nobody = make.assigned(), replace(make.assigned(), selected=None)
         await store.record([running, make.start(running), nobody])
-        counting = [decision.id for status, decision in decisions.items() if status.counts_in_trial]
-        assert [each.decision_id for each in await _trials(store)] == counting
+        counting = [decision.id for status, decision in decisions.items() if status.counts_in_experiment]
+        assert [each.decision_id for each in await _observations(store)] == counting
         assert len(counting) == 5
         # But it was heard of all of those, also of the one that had nobody to choose, and not of the one that runs.
         heard = {each.decision_id: each.heard for each in await _assigned(store)}
@@ -91,7 +91,7 @@ async def only_a_first_attempt_that_says_anything_is_a_trial(opener: Opener) -> 
         assert heard == {**ended, running.id: False, nobody.id: True}
 
 
-async def trials_come_in_the_order_in_which_they_ended(opener: Opener) -> None:
+async def observations_come_in_the_order_in_which_they_ended(opener: Opener) -> None:
     make = samples()
     async with two(opener) as (one, other):
         decisions = [make.assigned(treated=n % 2 == 0) for n in range(7)]
@@ -100,30 +100,30 @@ async def trials_come_in_the_order_in_which_they_ended(opener: Opener) -> None:
         late = (5, 0, 3, 6, 1)
         for n in late:
             await (one, other)[n % 2].record([make.end(starts[n])])
-        seen = await _trials(other)
+        seen = await _observations(other)
         assert [each.decision_id for each in seen] == [decisions[n].id for n in late]
         await one.record([make.end(starts[n]) for n in (3, 4, 2, 4)])
-        assert [each.decision_id for each in await _trials(one, since=seen[-1].position)] == [
+        assert [each.decision_id for each in await _observations(one, since=seen[-1].position)] == [
             decisions[n].id for n in (4, 2)
         ]
-        everything = await _trials(one)
+        everything = await _observations(one)
         for page in (1, 2, 3, 7):
-            assert await _trials(other, page=page) == everything
-        assert list(await one.trials("e", 0, 0)) == []
-        assert list(await one.trials("e", await one.newest() + 9, 5)) == []
+            assert await _observations(other, page=page) == everything
+        assert list(await one.observations("e", 0, 0)) == []
+        assert list(await one.observations("e", await one.newest() + 9, 5)) == []
 
 
-async def what_is_recorded_twice_is_one_trial(opener: Opener) -> None:
+async def what_is_recorded_twice_is_one_observation(opener: Opener) -> None:
     make = samples()
     async with two(opener) as (one, other):
         decision = make.assigned(unit="u")
         start = make.start(decision)
         end = make.end(start)
         await one.record([decision, start, end])
-        once = await _trials(one), await _assigned(one)
+        once = await _observations(one), await _assigned(one)
         await one.record([decision, start, end, decision, end])
         await other.record([decision, make.end(start, Status.FAILED)])
-        assert (await _trials(other), await _assigned(other)) == once
+        assert (await _observations(other), await _assigned(other)) == once
         assert len(once[0]) == len(once[1]) == 1
 
 
@@ -156,10 +156,10 @@ async def what_was_assigned_comes_up_to_a_time(opener: Opener) -> None:
 
 
 PROMISES: Sequence[Promise] = (
-    a_trial_says_what_came_of_the_first_attempt,
-    what_was_not_drawn_is_no_trial,
-    only_a_first_attempt_that_says_anything_is_a_trial,
-    trials_come_in_the_order_in_which_they_ended,
-    what_is_recorded_twice_is_one_trial,
+    an_observation_says_what_came_of_the_first_attempt,
+    what_was_not_drawn_is_no_observation,
+    only_a_first_attempt_that_says_anything_is_an_observation,
+    observations_come_in_the_order_in_which_they_ended,
+    what_is_recorded_twice_is_one_observation,
     what_was_assigned_comes_up_to_a_time,
 )

@@ -1,4 +1,4 @@
-"""The trial server of models, as it is started for trying out."""
+"""The sandbox server of models, as it is started for trying out."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import sys
 import httpx
 
 from mahavishnu.model import Target
-from mahavishnu.ports import Program, TrialEngine
+from mahavishnu.ports import Program, SandboxEngine
 
 HOST = "127.0.0.1"
 
 
-def trial_of(port: int, key_env: str | None) -> TrialEngine:
+def sandbox_of(port: int, key_env: str | None) -> SandboxEngine:
     url = f"http://{HOST}:{port}"
     key = ["--key-env", key_env] if key_env else []
-    return TrialEngine(
+    return SandboxEngine(
         url=f"{url}/v1",
         programs=[
             Program(
                 name="openai",
-                command=[sys.executable, "-m", "mahavishnu_openai.trial_server", "--port", str(port), *key],
+                command=[sys.executable, "-m", "mahavishnu_openai.sandbox_server", "--port", str(port), *key],
                 is_up=lambda: _answers(url),
             )
         ],

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from mahavishnu.jobs.experiments.evidence import Baselines, Trials, baselines_of
+from mahavishnu.jobs.experiments.evidence import Baselines, Observations, baselines_of
 from mahavishnu.model import Scorecard, Snapshot
 from mahavishnu.model.experiment import ExperimentStatus, Guardrail, Measure
-from mahavishnu.ports import Assigned, Trial
+from mahavishnu.ports import Assigned, Observation
 from mahavishnu.stats.bins import edges_of
 from mahavishnu.stats.difference import DifferenceBet
 from mahavishnu.stats.sketch import bucket_of
@@ -28,7 +28,7 @@ class Stream:
         self.share = share
         self.position = 0
 
-    def trial(self, control=1.0, treatment=None, **fields):
+    def observation(self, control=1.0, treatment=None, **fields):
         self.position += 1
         treated = self.draws.random() < self.share
         chance = control if treatment is None or not treated else treatment
@@ -36,7 +36,7 @@ class Stream:
             name: value(self.draws, treated) if callable(value) else value
             for name, value in {"latency_ms": 100.0, "cost_usd": 0.01, "quality": None, **fields}.items()
         }
-        return Trial(
+        return Observation(
             position=self.position,
             decision_id=f"{self.position}",
             unit=None,
@@ -61,17 +61,17 @@ class Stream:
         )
 
 
-def fed(trials, count, stream=None, **law):
+def fed(observations, count, stream=None, **law):
     stream = stream or Stream()
     for _ in range(count):
-        trials.hear(stream.trial(**law))
-        if trials.verdict() is not None:
+        observations.hear(stream.observation(**law))
+        if observations.verdict() is not None:
             break
-    return trials
+    return observations
 
 
-def status_of(trials):
-    found = trials.verdict()
+def status_of(observations):
+    found = observations.verdict()
     return None if found is None else found.status
 
 
@@ -87,70 +87,74 @@ def slower(factor, sigma=0.5):
 
 
 def test_a_treatment_that_fails_more_is_rolled_back_and_the_note_says_by_how_much():
-    trials = fed(Trials(of()), 3_000, control=0.95, treatment=0.75)
-    verdict = trials.verdict()
+    observations = fed(Observations(of()), 3_000, control=0.95, treatment=0.75)
+    verdict = observations.verdict()
     assert verdict.status is ExperimentStatus.ROLLED_BACK
-    reading = trials.reading()
+    reading = observations.reading()
     assert f"{100 * reading.treatment.success:.2f} % of {reading.treatment.outcomes} treated" in verdict.note
     assert verdict.note.startswith("success got worse: ")
     assert reading.worse >= reading.needed == 20
 
 
 def test_nothing_is_acted_on_before_there_is_evidence_enough_and_then_at_once():
-    trials, stream = Trials(of(min_evidence=400)), Stream()
-    while trials.reading().treatment.outcomes < 399:
-        trials.hear(stream.trial(control=0.95, treatment=0.5))
-    assert (trials.reading().worse > 1e6, trials.verdict()) == (True, None)
-    fed(trials, 10, stream, control=0.95, treatment=0.5)
-    assert (trials.reading().treatment.outcomes, status_of(trials)) == (400, ExperimentStatus.ROLLED_BACK)
+    observations, stream = Observations(of(min_evidence=400)), Stream()
+    while observations.reading().treatment.outcomes < 399:
+        observations.hear(stream.observation(control=0.95, treatment=0.5))
+    assert (observations.reading().worse > 1e6, observations.verdict()) == (True, None)
+    fed(observations, 10, stream, control=0.95, treatment=0.5)
+    assert (observations.reading().treatment.outcomes, status_of(observations)) == (400, ExperimentStatus.ROLLED_BACK)
 
 
 def test_what_is_worse_by_less_than_the_margin_is_let_pass_and_by_more_is_not():
     guardrail = Guardrail(measure=Measure.SUCCESS, margin=0.1)
-    assert fed(Trials(of(guardrail)), 3_000, control=0.9, treatment=0.85).verdict() is None
-    worse = fed(Trials(of(guardrail)), 3_000, control=0.9, treatment=0.6)
+    assert fed(Observations(of(guardrail)), 3_000, control=0.9, treatment=0.85).verdict() is None
+    worse = fed(Observations(of(guardrail)), 3_000, control=0.9, treatment=0.6)
     assert "success got worse by more than 10 points" in worse.verdict().note
 
 
 def test_a_better_treatment_is_promoted_only_where_it_is_to_be():
-    assert status_of(fed(Trials(of(promote=True)), 3_000, control=0.8, treatment=0.95)) is ExperimentStatus.PROMOTED
-    assert fed(Trials(of()), 2_000, control=0.8, treatment=0.95).verdict() is None
+    assert (
+        status_of(fed(Observations(of(promote=True)), 3_000, control=0.8, treatment=0.95)) is ExperimentStatus.PROMOTED
+    )
+    assert fed(Observations(of()), 2_000, control=0.8, treatment=0.95).verdict() is None
 
 
 def test_a_treatment_that_is_no_worse_than_the_margin_allows_is_promoted():
     margin = Guardrail(measure=Measure.SUCCESS, margin=0.05)
-    trials = fed(Trials(of(margin, promote=True)), 6_000, control=0.9, treatment=0.9)
-    assert status_of(trials) is ExperimentStatus.PROMOTED
-    assert "success is not worse by more than 5 points" in trials.verdict().note
+    observations = fed(Observations(of(margin, promote=True)), 6_000, control=0.9, treatment=0.9)
+    assert status_of(observations) is ExperimentStatus.PROMOTED
+    assert "success is not worse by more than 5 points" in observations.verdict().note
 
 
 def test_a_promotion_waits_for_every_other_rate_with_a_margin():
     quality = Guardrail(measure=Measure.QUALITY, margin=0.05)
     law = {"control": 0.8, "treatment": 0.95, "quality": lambda draws, treated: 0.9 - 0.05 * treated}
-    assert fed(Trials(of(SUCCESS, promote=True)), 2_000, **law).verdict() is not None
-    assert fed(Trials(of(SUCCESS, quality, promote=True)), 2_000, **law).verdict() is None
+    assert fed(Observations(of(SUCCESS, promote=True)), 2_000, **law).verdict() is not None
+    assert fed(Observations(of(SUCCESS, quality, promote=True)), 2_000, **law).verdict() is None
     # One without a margin is held not to get worse, and need not be known to be better.
-    assert fed(Trials(of(SUCCESS, QUALITY, promote=True)), 2_000, control=0.8, treatment=0.95).verdict() is not None
+    assert (
+        fed(Observations(of(SUCCESS, QUALITY, promote=True)), 2_000, control=0.8, treatment=0.95).verdict() is not None
+    )
 
 
 def test_a_broken_experiment_is_broken_before_it_is_anything_else():
-    trials, stream = Trials(of()), Stream()
-    fed(trials, 2_000, stream, control=0.95, treatment=0.5)
-    assert status_of(trials) is ExperimentStatus.ROLLED_BACK
+    observations, stream = Observations(of()), Stream()
+    fed(observations, 2_000, stream, control=0.95, treatment=0.5)
+    assert status_of(observations) is ExperimentStatus.ROLLED_BACK
     for _ in range(300):
-        trials.count(stream.assigned(treated=False))
-    verdict = trials.verdict()
+        observations.count(stream.assigned(treated=False))
+    verdict = observations.verdict()
     assert verdict.status is ExperimentStatus.BROKEN
     assert "of 300 units that were heard of 0 had the treatment (0.00 %), and 50.00 % were to have it" in verdict.note
 
 
 def test_an_arm_of_which_nothing_is_ever_heard_is_broken_although_it_has_no_outcome():
-    trials, stream = Trials(of()), Stream(share=0.1)
+    observations, stream = Observations(of()), Stream(share=0.1)
     for _ in range(3_000):
         drawn = stream.assigned()
-        trials.count(replace(drawn, heard=not drawn.treated))
-    reading = trials.reading()
-    assert (status_of(trials), reading.treatment.outcomes) == (ExperimentStatus.BROKEN, 0)
+        observations.count(replace(drawn, heard=not drawn.treated))
+    reading = observations.reading()
+    assert (status_of(observations), reading.treatment.outcomes) == (ExperimentStatus.BROKEN, 0)
     assert reading.treatment.assigned + reading.control.assigned == 3_000
     assert (reading.share, reading.expected_share) == (0, pytest.approx(0.1))
 
@@ -159,35 +163,35 @@ def test_an_arm_of_which_nothing_is_ever_heard_is_broken_although_it_has_no_outc
 
 
 def test_a_slower_treatment_is_rolled_back_and_one_within_the_margin_is_not():
-    slow = fed(Trials(of(SUCCESS, LATENCY)), 4_000, latency_ms=slower(1.5))
+    slow = fed(Observations(of(SUCCESS, LATENCY)), 4_000, latency_ms=slower(1.5))
     assert "latency got worse: latency " in slow.verdict().note
     margin = Guardrail(measure=Measure.LATENCY, margin=0.6)
-    assert fed(Trials(of(SUCCESS, margin)), 3_000, latency_ms=slower(1.5)).verdict() is None
+    assert fed(Observations(of(SUCCESS, margin)), 3_000, latency_ms=slower(1.5)).verdict() is None
 
 
 def test_latency_is_that_of_successes_only():
-    trials, stream = Trials(of(SUCCESS, LATENCY, primary=Measure.LATENCY)), Stream()
-    before = trials.kept()["guards"]["latency"]
+    observations, stream = Observations(of(SUCCESS, LATENCY, primary=Measure.LATENCY)), Stream()
+    before = observations.kept()["guards"]["latency"]
     for _ in range(500):
-        trials.hear(stream.trial(control=0.0, latency_ms=slower(100.0)))
-    assert trials.kept()["guards"]["latency"] == before
-    assert trials.reading().treatment.latency_ms is None
+        observations.hear(stream.observation(control=0.0, latency_ms=slower(100.0)))
+    assert observations.kept()["guards"]["latency"] == before
+    assert observations.reading().treatment.latency_ms is None
 
 
 def test_the_first_hundred_controls_are_the_baseline_where_there_is_none_and_nothing_is_bet_meanwhile():
-    trials, stream = Trials(of(SUCCESS, LATENCY)), Stream()
+    observations, stream = Observations(of(SUCCESS, LATENCY)), Stream()
     values = []
     while len(values) < 100:
-        trial = stream.trial(latency_ms=slower(3.0))
-        trials.hear(trial)
-        if not trial.treated:
-            values.append(trial.latency_ms)
-        kept = trials.kept()["guards"]["latency"]
+        observation = stream.observation(latency_ms=slower(3.0))
+        observations.hear(observation)
+        if not observation.treated:
+            values.append(observation.latency_ms)
+        kept = observations.kept()["guards"]["latency"]
         assert (kept["rise"]["treated"], kept["rise"]["controls"]) == (0, {})
     expected = edges_of({bucket: values_in(values, bucket) for bucket in map(bucket_of, values)})
-    assert trials.kept()["guards"]["latency"]["edges"] == {"etl": list(expected)}
-    fed(trials, 20, stream, latency_ms=slower(3.0))
-    assert sum(trials.kept()["guards"]["latency"]["rise"]["controls"]["etl"]) > 0
+    assert observations.kept()["guards"]["latency"]["edges"] == {"etl": list(expected)}
+    fed(observations, 20, stream, latency_ms=slower(3.0))
+    assert sum(observations.kept()["guards"]["latency"]["rise"]["controls"]["etl"]) > 0
 
 
 def values_in(values, bucket):
@@ -217,27 +221,29 @@ def prices(control, treatment):
 def test_a_price_that_never_changes_wins_nothing_and_a_higher_one_is_found(price, known):
     edges = {Measure.COST: {"etl": edges_of({bucket_of(price * 1e6): 200})}} if known else {}
     given = of(SUCCESS, COST, primary=Measure.COST, promote=True)
-    same = fed(Trials(given, Baselines(edges=edges)), 3_000, cost_usd=price)
+    same = fed(Observations(given, Baselines(edges=edges)), 3_000, cost_usd=price)
     assert same.verdict() is None
     assert same.reading().better < 2
     assert same.reading().guardrails[1].worse < 2
-    dearer = fed(Trials(given, Baselines(edges=edges)), 3_000, cost_usd=prices(price, price * 1.2 + 0.001))
+    dearer = fed(Observations(given, Baselines(edges=edges)), 3_000, cost_usd=prices(price, price * 1.2 + 0.001))
     assert status_of(dearer) is ExperimentStatus.ROLLED_BACK
 
 
 @pytest.mark.parametrize("price", [0.01, 0.5])
 def test_a_lower_price_is_promoted_where_cost_is_what_the_experiment_is_about(price):
-    cheaper = fed(Trials(of(SUCCESS, COST, primary=Measure.COST, promote=True)), 3_000, cost_usd=prices(price, 0.003))
+    cheaper = fed(
+        Observations(of(SUCCESS, COST, primary=Measure.COST, promote=True)), 3_000, cost_usd=prices(price, 0.003)
+    )
     assert status_of(cheaper) is ExperimentStatus.PROMOTED
     assert "cost is better: cost 0.003 dollars of " in cheaper.verdict().note
 
 
 def test_a_quicker_treatment_is_promoted_and_one_as_quick_within_its_margin_too():
     given = of(SUCCESS, LATENCY, primary=Measure.LATENCY, promote=True)
-    assert status_of(fed(Trials(given), 4_000, latency_ms=slower(0.7))) is ExperimentStatus.PROMOTED
-    assert fed(Trials(given), 2_000, latency_ms=slower(1.0)).verdict() is None
+    assert status_of(fed(Observations(given), 4_000, latency_ms=slower(0.7))) is ExperimentStatus.PROMOTED
+    assert fed(Observations(given), 2_000, latency_ms=slower(1.0)).verdict() is None
     within = of(SUCCESS, Guardrail(measure=Measure.LATENCY, margin=0.5), primary=Measure.LATENCY, promote=True)
-    assert status_of(fed(Trials(within), 4_000, latency_ms=slower(1.0))) is ExperimentStatus.PROMOTED
+    assert status_of(fed(Observations(within), 4_000, latency_ms=slower(1.0))) is ExperimentStatus.PROMOTED
 
 
 def test_a_promised_limit_that_is_broken_more_often_counts_beside_the_bins():
@@ -245,30 +251,32 @@ def test_a_promised_limit_that_is_broken_more_often_counts_beside_the_bins():
         return 5_000.0 if draws.random() < (0.12 if treated else 0.01) else 100.0
 
     with_limit = Guardrail(measure=Measure.LATENCY, limit=1_000.0)
-    trials, stream = Trials(of(SUCCESS, with_limit, min_evidence=10_000)), Stream()
-    fed(trials, 2_000, stream, latency_ms=tail)
-    kept = trials.kept()["guards"]["latency"]
+    observations, stream = Observations(of(SUCCESS, with_limit, min_evidence=10_000)), Stream()
+    fed(observations, 2_000, stream, latency_ms=tail)
+    kept = observations.kept()["guards"]["latency"]
     assert kept["breach"]["treated"] > kept["rise"]["treated"]
-    assert trials.reading().guardrails[1].worse > 20
+    assert observations.reading().guardrails[1].worse > 20
 
 
 def test_a_price_at_its_limit_does_not_break_it():
     limit = Guardrail(measure=Measure.COST, limit=0.0003)
-    trials = fed(Trials(of(SUCCESS, limit)), 500, cost_usd=0.0003)
-    assert [counts[1] for counts in trials.kept()["guards"]["cost"]["breach"]["controls"].values()] == [0]
+    observations = fed(Observations(of(SUCCESS, limit)), 500, cost_usd=0.0003)
+    assert [counts[1] for counts in observations.kept()["guards"]["cost"]["breach"]["controls"].values()] == [0]
 
 
 # -- what is read off it -----------------------------------------------------------------------------------------------
 
 
 def test_the_numbers_of_the_arms_are_exact():
-    trials, stream, heard = Trials(of(SUCCESS, QUALITY)), Stream(), []
+    observations, stream, heard = Observations(of(SUCCESS, QUALITY)), Stream(), []
     for number in range(300):
         heard.append(
-            stream.trial(control=0.9, latency_ms=0.1 * number, cost_usd=number / 1e6, quality=number / 300 or None)
+            stream.observation(
+                control=0.9, latency_ms=0.1 * number, cost_usd=number / 1e6, quality=number / 300 or None
+            )
         )
-        trials.hear(heard[-1])
-    arm, mine = trials.reading().treatment, [each for each in heard if each.treated]
+        observations.hear(heard[-1])
+    arm, mine = observations.reading().treatment, [each for each in heard if each.treated]
     assert arm.outcomes == len(mine)
     assert arm.successes == sum(each.succeeded for each in mine)
     assert arm.cost_usd == sum(round(each.cost_usd * 1e6) for each in mine) / 1e6 / len(mine)
@@ -278,44 +286,44 @@ def test_the_numbers_of_the_arms_are_exact():
     assert arm.quality == sum(rated) / 1e6 / len(rated)
 
 
-def test_quality_is_bet_on_only_where_a_trial_has_one():
-    trials, bet, stream = Trials(of(SUCCESS, QUALITY)), DifferenceBet(of_rates=False), Stream()
+def test_quality_is_bet_on_only_where_an_observation_has_one():
+    observations, bet, stream = Observations(of(SUCCESS, QUALITY)), DifferenceBet(of_rates=False), Stream()
     for number in range(400):
-        trial = stream.trial(quality=None if number % 3 else 0.8)
-        trials.hear(trial)
-        if trial.quality is not None:
-            bet.add(trial.treated, trial.quality, 0.5)
-    assert trials.reading().guardrails[1].worse == bet.worse
+        observation = stream.observation(quality=None if number % 3 else 0.8)
+        observations.hear(observation)
+        if observation.quality is not None:
+            bet.add(observation.treated, observation.quality, 0.5)
+    assert observations.reading().guardrails[1].worse == bet.worse
 
 
 def test_an_interval_is_that_of_the_bet_and_latency_has_none():
-    trials = fed(Trials(of(SUCCESS, LATENCY)), 1_500, control=0.9, treatment=0.92)
-    success, latency = trials.reading().guardrails
+    observations = fed(Observations(of(SUCCESS, LATENCY)), 1_500, control=0.9, treatment=0.92)
+    success, latency = observations.reading().guardrails
     assert success.lo < 0.02 < success.hi
     assert (latency.lo, latency.hi) == (None, None)
 
 
 def test_nothing_heard_reads_as_nothing():
-    reading = Trials(of(SUCCESS, LATENCY, QUALITY)).reading()
+    reading = Observations(of(SUCCESS, LATENCY, QUALITY)).reading()
     assert (reading.treatment.outcomes, reading.treatment.success, reading.path) == (0, None, ())
     assert (reading.worse, reading.share) == (pytest.approx(1), None)
 
 
 def test_the_path_has_a_few_hundred_points_however_many_outcomes_there_were():
-    trials = fed(Trials(of()), 3_000, control=0.9)
-    path = trials.reading().path
+    observations = fed(Observations(of()), 3_000, control=0.9)
+    path = observations.reading().path
     assert 150 < len(path) <= 401
-    assert (path[-1].outcomes, path[-1].worse) == (3_000, trials.reading().worse)
+    assert (path[-1].outcomes, path[-1].worse) == (3_000, observations.reading().worse)
     assert [each.outcomes for each in path] == sorted({each.outcomes for each in path})
 
 
 def test_the_ratio_of_a_point_is_that_of_what_was_assigned_before_it_even_when_it_is_counted_later():
-    early, late, stream = Trials(of()), Trials(of()), Stream()
-    both = [(stream.trial(), stream.assigned(treated=True)) for _ in range(200)]
-    for trial, assigned in both:
-        early.hear(trial)
+    early, late, stream = Observations(of()), Observations(of()), Stream()
+    both = [(stream.observation(), stream.assigned(treated=True)) for _ in range(200)]
+    for observation, assigned in both:
+        early.hear(observation)
         early.count(assigned)
-        late.hear(trial)
+        late.hear(observation)
     for _, assigned in both:
         late.count(assigned)
     assert early.reading().path == late.reading().path

@@ -13,24 +13,24 @@ import httpx
 
 from mahavishnu.errors import Misconfigured, Transient
 from mahavishnu.model import Target
-from mahavishnu.ports import Program, TrialEngine
+from mahavishnu.ports import Program, SandboxEngine
 from mahavishnu_prefect import deployments
 from mahavishnu_prefect.deployments import Plan
 from mahavishnu_prefect.rest import Api
 
 HOST = "127.0.0.1"
-POOL = "trial"
-DEPLOYMENT = "count-words/trial"
+POOL = "sandbox"
+DEPLOYMENT = "count-words/sandbox"
 
-_FLOW = Path(__file__).with_name("trial_flow.py")
+_FLOW = Path(__file__).with_name("sandbox_flow.py")
 _TRIES, _PAUSE_S = 20, 0.5
 
 
-def trial_of(folder: Path, port: int, key_env: str | None) -> TrialEngine:
+def sandbox_of(folder: Path, port: int, key_env: str | None) -> SandboxEngine:
     """Raises Misconfigured."""
     url = f"http://{HOST}:{port}/api"
     key = _key(key_env)
-    return TrialEngine(
+    return SandboxEngine(
         url=url,
         programs=[_server(folder, port, url, key), worker(folder, url, key, POOL)],
         settings={"api_url": url, "api_key_env": "", "basic_auth_env": key_env or ""},
@@ -105,7 +105,7 @@ async def _deploy(flows: Path, url: str, key_env: str | None) -> None:
     """Raises AdapterError."""
     _copy_flow(flows)
     plan = Plan(
-        name=DEPLOYMENT, entrypoint="count_words.py:count_words", work_pool=POOL, source=str(flows), tags=["trial"]
+        name=DEPLOYMENT, entrypoint="count_words.py:count_words", work_pool=POOL, source=str(flows), tags=["sandbox"]
     )
     api = Api(url, api_key_env=None, basic_auth_env=key_env, request_timeout_s=10.0, patience_s=10.0)
     try:
