@@ -21,8 +21,8 @@ NAMES = ("agno", "llamaindex", "openai", "prefect")
 class Engines(Mapping[str, Sandbox]):
     """The engines by the names of their adapters; each can be killed, stopped and started again where it was.
 
-    `start` takes its time and runs a loop of its own: in an async test, `await asyncio.to_thread(sandbox.start)`. A test
-    that kills one starts it again before it is over; a test that finds one down starts it.
+    `start` takes its time and runs a loop of its own: in an async test, `await asyncio.to_thread(sandbox.start)`. A
+    test that kills one starts it again before it is over; a test that finds one down starts it.
     """
 
     def __init__(self, folder: Path) -> None:
