@@ -97,7 +97,7 @@ async def ended(orchestrator, store):
         (Result(usage=Usage(estimated="perhaps")), "usage has estimated: it must be True or False"),
         (Result(usage=5), "usage is of type int"),
         (Result(value={"a": hostile.deep(150)}), "nested more than 100 deep"),
-        (Result(value={"a": hostile.deep(5000)}), "nested too deeply"),
+        (Result(value={"a": hostile.deep(5000)}), "nested "),
         (Result(value={1: "a", "1": "b"}), "written alike"),
         (hostile.Lying, "returned Lying and not a Result"),
         (Broken(), "Broken: (its message cannot be read)"),

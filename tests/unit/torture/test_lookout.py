@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -78,7 +79,7 @@ def recorded(pattern, tmp_path):
 
 def broken(recorded, *statements):
     file, journal, life = recorded
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
     with lookout(f"sqlite:///{file}") as looking:
@@ -124,7 +125,7 @@ def test_a_lock_that_is_held_keeps_writers_out_until_it_is_lifted(recorded):
 
         def wait(self, timeout=None):
             with (
-                sqlite3.connect(file, timeout=0) as connection,
+                closing(sqlite3.connect(file, timeout=0)) as connection,
                 pytest.raises(sqlite3.OperationalError, match="locked"),
             ):
                 connection.execute("UPDATE counter SET value = value")
@@ -134,7 +135,7 @@ def test_a_lock_that_is_held_keeps_writers_out_until_it_is_lifted(recorded):
     with lookout(f"sqlite:///{file}") as looking:
         assert looking.hold_the_lock(10, Asked()) == ""
     assert lifted.is_set()
-    with sqlite3.connect(file, timeout=0) as connection:
+    with closing(sqlite3.connect(file, timeout=0)) as connection, connection:
         connection.execute("UPDATE counter SET value = value")
 
 
