@@ -13,7 +13,7 @@ from mahavishnu.model import Estimate, Execution, Micros, Result, Status, Target
 from mahavishnu.model.money import to_micros
 from mahavishnu.settings import AttemptSettings
 
-STOP_GRACE_S = 2.0
+STOP_GRACE_S = 1.0
 """How long an adapter may take to let go of a cancelled run before it is left to itself."""
 
 THROTTLED_REST_S = 1.0
