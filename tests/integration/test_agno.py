@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mahavishnu.cli.targets.sandbox_processes import Example as Server
+from mahavishnu.cli.targets.sandbox_processes import Sandbox as Server
 from mahavishnu.cli.targets.sandbox_processes import free_port, sandbox_of
 from mahavishnu.errors import AdapterError, AuthenticationError, Cancelled, Crashed, Throttled, Transient
 from mahavishnu.model import HealthStatus, Result, Status, Target, Task
@@ -99,17 +99,17 @@ async def until(adapter: AgnoAdapter, ref: RunRef, status: Status) -> None:
 
 @pytest.mark.parametrize("promise", ADAPTER_PROMISES, ids=lambda promise: promise.__name__)
 async def test_the_adapter_keeps_the_promise_on_an_agent_os(promise, adapter):
-    def sandbox_on(run: str, text: str = "hello", value=None) -> Example:
+    def example_on(run: str, text: str = "hello", value=None) -> Example:
         return Example(target=target(run), task=Task(type="any", text=text), value=value)
 
     await promise(
         AdapterCase(
             adapter=adapter,
-            succeeds=sandbox_on("agents/echo", value="Simulated answer to: hello"),
-            fails=sandbox_on("agents/faulty"),
-            hangs=sandbox_on("agents/slow", LONG),
-            misconfigured=sandbox_on("agents/nobody"),
-            numbered=lambda number: sandbox_on("agents/shout", f"n{number}", f"N{number}"),
+            succeeds=example_on("agents/echo", value="Simulated answer to: hello"),
+            fails=example_on("agents/faulty"),
+            hangs=example_on("agents/slow", LONG),
+            misconfigured=example_on("agents/nobody"),
+            numbered=lambda number: example_on("agents/shout", f"n{number}", f"N{number}"),
         )
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mahavishnu.cli.targets.sandbox_processes import Example as Server
+from mahavishnu.cli.targets.sandbox_processes import Sandbox as Server
 from mahavishnu.cli.targets.sandbox_processes import free_port, sandbox_of
 from mahavishnu.errors import (
     AuthenticationError,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mahavishnu.cli.targets.sandbox_processes import Example as Server
+from mahavishnu.cli.targets.sandbox_processes import Sandbox as Server
 from mahavishnu.cli.targets.sandbox_processes import free_port, sandbox_of
 from mahavishnu.errors import (
     AdapterError,
@@ -502,7 +502,7 @@ async def test_nothing_can_be_delivered_outside_of_a_flow(server):
 # -- the promises ------------------------------------------------------------------------------------------------------
 
 
-def sandbox_on(wanted: Target, text: str = "hello", value: Any = None) -> Example:
+def example_on(wanted: Target, text: str = "hello", value: Any = None) -> Example:
     return Example(target=wanted, task=Task(type="any", text=text), value=value)
 
 
@@ -511,12 +511,12 @@ async def test_flows_in_this_process_keep_the_promise(promise: Promise, adapter)
     case = AdapterCase(
         names_runs=True,
         adapter=adapter,
-        succeeds=sandbox_on(in_process("shout"), value="HELLO"),
-        fails=sandbox_on(in_process("boom")),
-        hangs=sandbox_on(in_process("slow")),
+        succeeds=example_on(in_process("shout"), value="HELLO"),
+        fails=example_on(in_process("boom")),
+        hangs=example_on(in_process("slow")),
         refused=Example(target=in_process("shout"), task=Task(type="any", payload={"rows": 1})),
-        misconfigured=sandbox_on(in_process("no_such_flow")),
-        numbered=lambda number: sandbox_on(in_process("shout"), f"n{number}", f"N{number}"),
+        misconfigured=example_on(in_process("no_such_flow")),
+        numbered=lambda number: example_on(in_process("shout"), f"n{number}", f"N{number}"),
         calls=lambda: len(getattr(sys.modules.get(MODULE), "calls", ())),
     )
     await promise(case)
@@ -562,12 +562,12 @@ async def test_deployments_keep_the_promise(promise: Promise, adapter, idle, sou
     case = AdapterCase(
         names_runs=True,
         adapter=adapter,
-        succeeds=sandbox_on(shout, value="HELLO"),
-        fails=sandbox_on(target("boom/rest")),
-        hangs=sandbox_on(idle),
+        succeeds=example_on(shout, value="HELLO"),
+        fails=example_on(target("boom/rest")),
+        hangs=example_on(idle),
         refused=Example(target=shout, task=Task(type="any", payload={"rows": 1})),
-        misconfigured=sandbox_on(target("no/such")),
-        numbered=lambda number: sandbox_on(shout, f"n{number}", f"N{number}"),
+        misconfigured=example_on(target("no/such")),
+        numbered=lambda number: example_on(shout, f"n{number}", f"N{number}"),
         calls=lambda: worker.failed,
     )
     await promise(case)

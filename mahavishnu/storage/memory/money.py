@@ -29,6 +29,7 @@ from mahavishnu.storage.sql.money.entries import (
     WITHDRAWN,
     Noted,
     Standing,
+    a_budget,
     accounts_moved,
     accounts_now,
     accounts_since,
@@ -227,7 +228,8 @@ class MemoryMoney(ABC):
     ) -> int: ...
 
     async def set_budget(self, budget: Budget) -> None:
-        self._kept_money().set_budget(replace(budget, tags=dict(budget.tags)), self._clock.now_us())
+        checked = a_budget(budget)
+        self._kept_money().set_budget(replace(checked, tags=dict(checked.tags)), self._clock.now_us())
 
     async def remove_budget(self, name: str) -> None:
         if self._kept_money().standings.pop(name, None) is None:

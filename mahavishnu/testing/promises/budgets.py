@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from mahavishnu.errors import UnknownName
+from mahavishnu.errors import InvalidBudget, UnknownName
 from mahavishnu.model import DAY_US, Account, Balance, Budget, EntryKind, Micros, OnExhausted, Period
 from mahavishnu.testing.clock import BEGAN_US
 from mahavishnu.testing.promises.books import TOTAL, balance_of, check_books, lines, stands
@@ -150,7 +151,16 @@ async def a_budget_that_is_removed_bounds_nothing_and_its_entries_stay(opener: O
         await check_books(one)
 
 
+async def what_is_no_budget_is_refused_and_leaves_nothing(opener: Opener) -> None:
+    nonsense: list[Any] = [5, None, {"name": "b"}]
+    async with opened(opener) as store:
+        for given in nonsense:
+            await raised(InvalidBudget, store.set_budget(given))
+        assert list(await store.balances(BEGAN_US)) == []
+
+
 PROMISES: Sequence[Promise] = (
+    what_is_no_budget_is_refused_and_leaves_nothing,
     a_budget_counts_what_it_covers,
     what_is_charged_after_midnight_counts_where_it_was_set_aside,
     a_changed_limit_holds_for_the_next_and_keeps_what_was_spent,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidOutcome
 from mahavishnu.stats.betting import SHIFTS, SUCCESS, AssignmentBet, Game, e_value, falling, randomised
-from tests.bench.simulations import Trial, assignment, found_after, growthbook_like, ramping, z_at_every_look
+from tests.bench.simulations import Simulation, assignment, found_after, growthbook_like, ramping, z_at_every_look
 from tests.bench.simulations import falling as fall
 
 OUTCOMES = st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0.01, 0.99)), max_size=120)
@@ -23,11 +23,11 @@ def fed(outcomes, bet=None, stratum=""):
     return bet
 
 
-def after(trial, control, treatment, seed, runs, fewest, rule=None):
+def after(simulation, control, treatment, seed, runs, fewest, rule=None):
     rule = rule or (lambda *seen: assignment(*seen) >= 20)
     counts = []
     for run in range(runs):
-        seen = trial.rates(np.random.default_rng([seed, run]), control, treatment)
+        seen = simulation.rates(np.random.default_rng([seed, run]), control, treatment)
         counts.append(found_after(rule(*seen), seen[0], fewest))
     return np.array(counts)
 
@@ -83,7 +83,7 @@ def test_what_is_usual_for_one_task_type_is_not_held_against_another(one, other)
 @pytest.mark.parametrize("game", [SUCCESS, falling((0.3,)), Game(prior=(2.0, 1.0, 1.0), tilts=((1.0, 1.5, 2.0),))])
 def test_a_whole_run_at_once_is_the_same_as_one_by_one(game):
     draws = np.random.default_rng(1)
-    treated, _, share = Trial(share=ramping(0.05, 0.5), candidates=500, delay=50.0).rates(draws, 0.9, 0.9)
+    treated, _, share = Simulation(share=ramping(0.05, 0.5), candidates=500, delay=50.0).rates(draws, 0.9, 0.9)
     category, strata = draws.integers(0, len(game.prior), len(treated)), draws.integers(0, 3, len(treated))
     path, bet = assignment(treated, category, share, game, strata), AssignmentBet(game)
     for place in range(len(treated)):
@@ -96,24 +96,27 @@ def test_a_whole_run_at_once_is_the_same_as_one_by_one(game):
 
 
 @pytest.mark.parametrize(
-    ("trial", "rate"),
+    ("simulation", "rate"),
     [
-        (Trial(candidates=2_000), 0.90),
-        (Trial(candidates=1_000, share=0.05), 0.98),
-        (Trial(candidates=2_000, share=0.30), 0.80),
-        (Trial(candidates=4_000, share=ramping(0.05, 0.50)), fall(0.95, 0.80)),
-        (Trial(candidates=4_000, share=ramping(0.50, 0.05)), fall(0.80, 0.95)),
-        (Trial(candidates=4_000, share=ramping(0.05, 0.50), delay=300.0, slower=2.0, missing=0.05), fall(0.95, 0.80)),
+        (Simulation(candidates=2_000), 0.90),
+        (Simulation(candidates=1_000, share=0.05), 0.98),
+        (Simulation(candidates=2_000, share=0.30), 0.80),
+        (Simulation(candidates=4_000, share=ramping(0.05, 0.50)), fall(0.95, 0.80)),
+        (Simulation(candidates=4_000, share=ramping(0.50, 0.05)), fall(0.80, 0.95)),
+        (
+            Simulation(candidates=4_000, share=ramping(0.05, 0.50), delay=300.0, slower=2.0, missing=0.05),
+            fall(0.95, 0.80),
+        ),
     ],
 )
-def test_a_harmless_treatment_is_hardly_ever_rolled_back(trial, rate):
-    assert np.isfinite(after(trial, rate, rate, 1, 100, 30)).sum() < 12
+def test_a_harmless_treatment_is_hardly_ever_rolled_back(simulation, rate):
+    assert np.isfinite(after(simulation, rate, rate, 1, 100, 30)).sum() < 12
 
 
 def test_tests_on_pooled_counts_roll_a_harmless_treatment_back_for_sure_when_its_share_moves():
-    trial, rate = Trial(candidates=4_000, share=ramping(0.05, 0.50)), fall(0.95, 0.80)
+    simulation, rate = Simulation(candidates=4_000, share=ramping(0.05, 0.50)), fall(0.95, 0.80)
     for naive in (z_at_every_look, growthbook_like):
-        found = after(trial, rate, rate, 2, 10, 30, lambda treated, value, share, rule=naive: rule(treated, value))
+        found = after(simulation, rate, rate, 2, 10, 30, lambda treated, value, share, rule=naive: rule(treated, value))
         assert np.isfinite(found).all()
 
 
@@ -122,7 +125,7 @@ def test_tests_on_pooled_counts_roll_a_harmless_treatment_back_for_sure_when_its
 
 @pytest.mark.parametrize(("rate", "fewest", "median", "p90"), [(0.85, 100, 330, 740), (0.80, 30, 90, 210)])
 def test_a_harmful_treatment_is_found_soon(rate, fewest, median, p90):
-    counts = after(Trial(candidates=2_000), 0.90, rate, 3, 200, fewest)
+    counts = after(Simulation(candidates=2_000), 0.90, rate, 3, 200, fewest)
     assert np.median(counts) <= median * 1.1
     assert np.quantile(counts, 0.9) <= p90 * 1.2
     assert np.mean(counts <= 1_000) >= 0.95

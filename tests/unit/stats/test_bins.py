@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mahavishnu.stats.betting import AssignmentBet
 from mahavishnu.stats.bins import BREACH, FALL, LEVELS, RISE, Bins, edges_of
 from mahavishnu.stats.sketch import bucket_of
-from tests.bench.simulations import Trial, assignment, found_after, ramping
+from tests.bench.simulations import Simulation, assignment, found_after, ramping
 
 LAWS = {
     "lognormal": lambda draws, n: draws.lognormal(5.0, 1.0, n),
@@ -19,12 +19,12 @@ LAWS = {
 EDGES = (100.0, 200.0, 300.0, 400.0, 500.0)
 
 
-def after(law, harm, runs, seed, trial, game=RISE):
+def after(law, harm, runs, seed, simulation, game=RISE):
     counts = []
     for run in range(runs):
         draws = np.random.default_rng([seed, run])
         edges = np.quantile(law(draws, 2_000), LEVELS)
-        treated, value, share = trial.values(draws, law, lambda draws, n: harm(draws, law(draws, n)))
+        treated, value, share = simulation.values(draws, law, lambda draws, n: harm(draws, law(draws, n)))
         category = value > edges[3] if game is BREACH else np.searchsorted(edges, value)
         counts.append(found_after(assignment(treated, category, share, game) >= 20, treated, 30))
     return np.array(counts)
@@ -40,18 +40,18 @@ def unharmed(draws, values):
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 @pytest.mark.parametrize("game", [RISE, BREACH], ids=["bins", "breaches"])
 def test_what_is_no_slower_is_hardly_ever_rolled_back(law, game):
-    assert np.isfinite(after(law, unharmed, 100, 1, Trial(candidates=2_000), game)).sum() < 12
-    ramp = Trial(candidates=2_000, share=ramping(0.05, 0.5), delay=100.0, missing=0.05)
+    assert np.isfinite(after(law, unharmed, 100, 1, Simulation(candidates=2_000), game)).sum() < 12
+    ramp = Simulation(candidates=2_000, share=ramping(0.05, 0.5), delay=100.0, missing=0.05)
     assert np.isfinite(after(law, unharmed, 100, 2, ramp, game)).sum() < 12
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_what_is_slower_is_found_whether_all_of_it_a_little_or_a_little_of_it_far(law):
-    trial = Trial(candidates=2_000)
-    assert np.median(after(law, lambda draws, values: values * 1.2, 100, 3, trial)) <= 320
-    assert np.quantile(after(law, lambda draws, values: values * 1.5, 100, 4, trial), 0.9) <= 135 * 1.1
+    simulation = Simulation(candidates=2_000)
+    assert np.median(after(law, lambda draws, values: values * 1.2, 100, 3, simulation)) <= 320
+    assert np.quantile(after(law, lambda draws, values: values * 1.5, 100, 4, simulation), 0.9) <= 135 * 1.1
     tail = after(
-        law, lambda draws, values: np.where(draws.random(len(values)) < 0.05, values * 10, values), 100, 5, trial
+        law, lambda draws, values: np.where(draws.random(len(values)) < 0.05, values * 10, values), 100, 5, simulation
     )
     assert np.median(tail) <= 500
 
@@ -118,9 +118,9 @@ def test_every_alternative_rises_along_the_bins_or_falls_in_the_mirror():
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_what_is_quicker_is_found_and_what_is_as_quick_hardly_ever(law):
-    trial = Trial(candidates=2_000)
-    assert np.median(after(law, lambda draws, values: values / 1.3, 100, 7, trial, FALL)) <= 320
-    assert np.isfinite(after(law, unharmed, 100, 8, trial, FALL)).sum() < 12
+    simulation = Simulation(candidates=2_000)
+    assert np.median(after(law, lambda draws, values: values / 1.3, 100, 7, simulation, FALL)) <= 320
+    assert np.isfinite(after(law, unharmed, 100, 8, simulation, FALL)).sum() < 12
 
 
 @pytest.mark.parametrize("wrong", [{"margin": -0.1}, {"edges": {"t": (1.0, 2.0)}}, {"edges": {"t": EDGES[::-1]}}])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidOutcome
 from mahavishnu.stats.difference import DifferenceBet
-from tests.bench.simulations import Trial, difference, found_after, ramping, success
+from tests.bench.simulations import Simulation, difference, found_after, ramping, success
 
 NEEDED = 20.0
 OUTCOMES = st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0.02, 0.98)), max_size=60)
@@ -23,21 +23,21 @@ def fed(outcomes, bet=None, **options):
 
 
 def drawn(control, treatment, seed, **options):
-    return zip(*Trial(**options).rates(np.random.default_rng(seed), control, treatment), strict=True)
+    return zip(*Simulation(**options).rates(np.random.default_rng(seed), control, treatment), strict=True)
 
 
 def after(treatment, runs, seed, **options):
     """After how many candidate outcomes it is rolled back, and after how many promoted, with a margin of two points."""
     found = []
     for run in range(runs):
-        treated, value, share = Trial(**options).rates(np.random.default_rng([seed, run]), 0.90, treatment)
+        treated, value, share = Simulation(**options).rates(np.random.default_rng([seed, run]), 0.90, treatment)
         found.append([found_after(e >= NEEDED, treated, 100) for e in difference(treated, value, share, 0.02)])
     return np.array(found).T
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.02, 0.033])
 def test_a_whole_run_at_once_is_the_same_as_one_by_one(margin):
-    treated, value, share = Trial(share=ramping(0.05, 0.5), candidates=300, delay=50.0).rates(
+    treated, value, share = Simulation(share=ramping(0.05, 0.5), candidates=300, delay=50.0).rates(
         np.random.default_rng(1), 0.9, 0.8
     )
     worse, (_, better) = success(treated, value, share, margin), difference(treated, value, share, margin)

@@ -6,7 +6,7 @@ from scipy.stats import ttest_ind
 
 from mahavishnu.stats.fixed import Sample, two_proportions, welch
 from mahavishnu.stats.power import needed_for_rates, needed_for_times, power_of, usual_for_betting
-from tests.bench.simulations import Trial, assignment, found_after
+from tests.bench.simulations import Simulation, assignment, found_after
 
 
 def test_the_interval_is_newcombes():
@@ -69,8 +69,8 @@ def test_times_have_the_power_that_was_asked_for():
 def test_the_bet_takes_about_as_long_as_was_said(baseline, detect, share):
     need, found = usual_for_betting(baseline=baseline, detect=detect, share=share), []
     for run in range(150):
-        trial = Trial(share=share, candidates=need.treated * 4)
-        seen = trial.rates(np.random.default_rng([4, run]), baseline, baseline - detect)
+        simulation = Simulation(share=share, candidates=need.treated * 4)
+        seen = simulation.rates(np.random.default_rng([4, run]), baseline, baseline - detect)
         found.append(found_after(assignment(*seen) >= 20, seen[0], 30))
     assert need.treated == pytest.approx(np.median(found), rel=0.25)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mahavishnu.errors import InvalidOutcome
 from mahavishnu.stats.ratio import FIRMNESS, RatioBet
-from tests.bench.simulations import Trial, ramping, sample_ratio
+from tests.bench.simulations import Simulation, ramping, sample_ratio
 
 ASSIGNED = st.lists(st.tuples(st.booleans(), st.floats(0.01, 0.99)), max_size=150)
 
@@ -48,7 +48,7 @@ def test_what_is_kept_as_json_goes_on_as_if_nothing_had_happened(assigned, cut):
 
 
 def test_a_whole_run_at_once_is_the_same_as_one_by_one():
-    treated, share, _, _ = Trial(share=ramping(0.05, 0.5), candidates=500).arms(np.random.default_rng(1))
+    treated, share, _, _ = Simulation(share=ramping(0.05, 0.5), candidates=500).arms(np.random.default_rng(1))
     path, ratio = sample_ratio(treated, share), RatioBet()
     for place in range(len(treated)):
         ratio.add(bool(treated[place]), float(share[place]))
@@ -62,7 +62,7 @@ def test_a_sound_experiment_is_hardly_ever_called_broken(share):
     # Of 200 runs 2 at the very bound of 1 %; 8 or more come in one case of 900.
     wrong = 0
     for run in range(200):
-        treated, shares, _, _ = Trial(share=share, candidates=2_000).arms(np.random.default_rng([2, run]))
+        treated, shares, _, _ = Simulation(share=share, candidates=2_000).arms(np.random.default_rng([2, run]))
         wrong += bool((sample_ratio(treated, shares) >= 100).any())
     assert wrong < 8
 

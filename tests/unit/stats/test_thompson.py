@@ -139,7 +139,7 @@ def test_a_discount_that_is_none_is_refused():
 # -- chances -----------------------------------------------------------------------------------------------------------
 
 
-def by_trial(base, weight, alpha, beta, draws=400_000, seed=5):
+def by_simulation(base, weight, alpha, beta, draws=400_000, seed=5):
     rng = np.random.default_rng(seed)
     won = np.argmax(
         np.asarray(base)[:, None] + weight * rng.beta(np.c_[alpha], np.c_[beta], (len(base), draws)), axis=0
@@ -160,7 +160,7 @@ CASES = {
 def test_chances_are_the_frequencies(case):
     base, alpha, beta = CASES[case]
     found = chances(np.array(base), 0.7, np.array(alpha, float), np.array(beta, float))
-    frequencies = by_trial(base, 0.7, alpha, beta)
+    frequencies = by_simulation(base, 0.7, alpha, beta)
     # Four standard errors of 400,000 trials, and what the quadrature is allowed.
     assert np.abs(found - frequencies).max() < 4 * 0.5 / math.sqrt(400_000) + 3e-4
     assert found.sum() == pytest.approx(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mahavishnu.errors import UnknownName
+from mahavishnu.errors import InvalidBudget, UnknownName
 from mahavishnu.model import Account, Budget, EntryKind, LedgerEntry, Reservation, Spender
 from mahavishnu.model.money import NOTHING
 from mahavishnu.ports import Charge
@@ -19,6 +19,13 @@ AFTER_TAKE_OVER = "its end came after it was given up"
 """The note of a charge that nothing was set aside for any more: a budget may be overdrawn by it."""
 
 WITHDRAWN = "its start was withdrawn"
+
+
+def a_budget(given: object) -> Budget:
+    """Raises InvalidBudget for what is none: what a table holds is read by every process."""
+    if isinstance(given, Budget):
+        return given
+    raise InvalidBudget(budget="", problem=f"it must be a Budget, not {type(given).__name__}")
 
 
 def unknown_budget(name: str) -> UnknownName:

@@ -17,6 +17,7 @@ from mahavishnu.storage.sql.connection.writer import Work
 from mahavishnu.storage.sql.money import transfers
 from mahavishnu.storage.sql.money.budgets import SPENT, remove_budget, set_budget
 from mahavishnu.storage.sql.money.costs import TAG, Sum, check_dimensions, costs_of
+from mahavishnu.storage.sql.money.entries import a_budget
 from mahavishnu.storage.sql.money.rows import budget_of, entry_of, spender_of
 from mahavishnu.storage.sql.store_part import SqlPart
 
@@ -31,8 +32,8 @@ class SqlLedger(SqlPart):
     def _recording(self, facts: Sequence[Fact], settle: Settlement | None, token: int | None = None) -> Work[int]: ...
 
     async def set_budget(self, budget: Budget) -> None:
-        now_us = self._clock.now_us()
-        await self._write(partial(set_budget, budget=budget, now_us=now_us), facts=2)
+        checked, now_us = a_budget(budget), self._clock.now_us()
+        await self._write(partial(set_budget, budget=checked, now_us=now_us), facts=2)
 
     async def remove_budget(self, name: str) -> None:
         await self._write(partial(remove_budget, name=name))
