@@ -135,12 +135,14 @@ def test_a_server_that_is_not_there_is_told_from_one_that_refuses(host, mend):
     ids=["a key that is there", "a row that is too large", "a disk that is full", "a table that is not there"],
 )
 def test_only_what_lies_in_the_row_is_taken_for_final(statement, lies):
-    with create_engine("sqlite://").connect() as connection:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
         connection.exec_driver_sql("CREATE TABLE t (a PRIMARY KEY)")
         connection.exec_driver_sql("INSERT INTO t VALUES (1)")
         connection.exec_driver_sql("PRAGMA max_page_count = 4")
         with pytest.raises(SQLAlchemyError) as caught:
             connection.exec_driver_sql(statement)
+    engine.dispose()
     assert lies_in_the_row(caught.value) is lies
 
 
