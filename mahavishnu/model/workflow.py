@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
@@ -95,7 +95,7 @@ class Step:
         if reference.root == INPUTS:
             return
         if reference.root not in self.needs:
-            nearest = did_you_mean(_nearest(reference.root, self.needs))
+            nearest = did_you_mean(nearest_name(reference.root, self.needs))
             mend = nearest or f'; add "{reference.root}" to its needs'
             raise self.invalid(f'uses "{reference}" and does not need "{reference.root}"{mend}')
         if reference.path[0] != "value":
@@ -149,7 +149,7 @@ class Workflow:
         given = self._json(given)
         for name in given:
             if name not in known:
-                hint = did_you_mean(_nearest(name, known)) or f"; it takes {', '.join(sorted(known)) or 'none'}"
+                hint = did_you_mean(nearest_name(name, known)) or f"; it takes {', '.join(sorted(known)) or 'none'}"
                 raise self.invalid(f'takes no input "{name}"{hint}')
         inputs = {**self.inputs, **given}
         if missing := sorted(used - set(inputs)):
@@ -172,7 +172,7 @@ class Workflow:
                 if need == step.name:
                     raise step.invalid("needs itself")
                 if need not in names:
-                    hint = did_you_mean(_nearest(need, names)) or f"; there are {', '.join(names)}"
+                    hint = did_you_mean(nearest_name(need, names)) or f"; there are {', '.join(names)}"
                     raise step.invalid(f'needs "{need}", which is no step{hint}')
 
     def _check_order(self) -> None:
@@ -188,10 +188,6 @@ def _step_name(given: object) -> str:
     if name == INPUTS or not STEP_NAME.fullmatch(name):
         raise Wrong("is none")
     return name
-
-
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    return nearest_name(word, known)
 
 
 _CHECKS = (

@@ -3,7 +3,7 @@
 from mahavishnu.settings.files import MOST_LINES_BYTES, NotToml, text_of, toml_of
 from mahavishnu.settings.loading import CONFIG, DEBUG, PASSWORD, find_config, load_settings, read_targets, variables
 from mahavishnu.settings.passwords import without_password
-from mahavishnu.settings.problems import nearest, told
+from mahavishnu.settings.problems import told
 from mahavishnu.settings.secrets import secrets_of
 from mahavishnu.settings.tables import (
     AlertSettings,
@@ -38,7 +38,6 @@ __all__ = [
     "TargetTable",
     "find_config",
     "load_settings",
-    "nearest",
     "read_targets",
     "secrets_of",
     "text_of",

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mahavishnu.errors import InvalidTarget, SettingsError, did_you_mean
+from mahavishnu.errors import InvalidTarget, SettingsError, did_you_mean, nearest_name
 from mahavishnu.model import Target
 from mahavishnu.settings.files import NotToml, text_of, toml_of
 from mahavishnu.settings.passwords import holds_password, with_password
-from mahavishnu.settings.problems import located, nearest, told
+from mahavishnu.settings.problems import located, told
 from mahavishnu.settings.tables import DEFAULTS, Settings, Table
 
 PREFIX = "MAHAVISHNU_"
@@ -119,7 +119,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _nearest_variable(variable: str) -> str:
     """Compared without the prefix, which all of them share."""
     known = {name.removeprefix(PREFIX): name for name in (*variables(), CONFIG, DEBUG, PASSWORD)}
-    near = nearest(variable.removeprefix(PREFIX), known)
+    near = nearest_name(variable.removeprefix(PREFIX), known)
     return did_you_mean(known[near]) if near else "; unset it"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic_core import ErrorDetails
@@ -24,9 +24,9 @@ def located(errors: Sequence[ErrorDetails]) -> str:
     table = ".".join(path[:-1])
     if error["type"] == "extra_forbidden":
         if table:
-            return f'unknown key "{path[-1]}" in [{table}]{did_you_mean(nearest(path[-1], _keys(path)))}'
+            return f'unknown key "{path[-1]}" in [{table}]{did_you_mean(nearest_name(path[-1], _keys(path)))}'
         what = f"table [{path[-1]}]" if isinstance(error["input"], Mapping) else f'key "{path[-1]}" above the tables'
-        return f"unknown {what}{did_you_mean(nearest(path[-1], Settings.model_fields))}"
+        return f"unknown {what}{did_you_mean(nearest_name(path[-1], Settings.model_fields))}"
     if error["type"] == "missing":
         return f'[{table}] lacks the key "{path[-1]}"; add it'
     if not table:
@@ -84,8 +84,3 @@ def _as_written(given: object) -> str:
     with Contained():
         return json.dumps(given, default=str)
     return shown_value(given)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that is nearest to a word, if any is near."""
-    return nearest_name(word, known)

@@ -18,7 +18,7 @@ from mahavishnu.cli.common.layout import Group
 from mahavishnu.cli.common.printing import emit, line, note, pairs, prose
 from mahavishnu.cli.money import budget_view
 from mahavishnu.cli.money.budget_view import budget_shape, entry_shape
-from mahavishnu.errors import UnknownName
+from mahavishnu.errors import UnknownName, nearest_name
 from mahavishnu.model import Balance, Budget, LedgerEntry, OnExhausted
 from mahavishnu.model.queued import QueueStatus
 from mahavishnu.model.task import NAME
@@ -240,11 +240,9 @@ def _now_us() -> int:
 
 
 async def _find(store: Store, name: str, now_us: int) -> Balance:
-    from mahavishnu.settings import nearest
-
     balances = {each.budget.name: each for each in await store.balances(now_us)}
     if name not in balances:
-        raise UnknownName(kind="budget", name=name, nearest=nearest(name, balances), see="mahavishnu budgets list")
+        raise UnknownName(kind="budget", name=name, nearest=nearest_name(name, balances), see="mahavishnu budgets list")
     return balances[name]
 
 

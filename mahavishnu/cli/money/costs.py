@@ -16,7 +16,7 @@ from mahavishnu.cli.common.layout import options_of
 from mahavishnu.cli.common.printing import emit, line, moment, prose, table
 from mahavishnu.cli.common.shapes import Shape
 from mahavishnu.cli.common.times import read_between
-from mahavishnu.errors import did_you_mean
+from mahavishnu.errors import did_you_mean, nearest_name
 from mahavishnu.ports import EVER, Between
 
 if TYPE_CHECKING:
@@ -103,13 +103,11 @@ def read_dimensions(by: str) -> tuple[str, ...]:
     >>> read_dimensions("target, task-type,tag:team")
     ('target', 'task_type', 'tag:team')
     """
-    from mahavishnu.settings import nearest
-
     words = [each.strip() for each in by.split(",")]
     dimensions = [each if each.startswith(TAG) else each.replace("-", "_") for each in words]
     for given, each in zip(words, dimensions, strict=True):
         if each not in DIMENSIONS and not (each.startswith(TAG) and each != TAG):
-            hint = did_you_mean(nearest(each, DIMENSIONS)) or f"; take of {', '.join(DIMENSIONS)}, {TAG}NAME"
+            hint = did_you_mean(nearest_name(each, DIMENSIONS)) or f"; take of {', '.join(DIMENSIONS)}, {TAG}NAME"
             raise bad("--by", f'knows no "{given:.40}"{hint}')
     if len(set(dimensions)) < len(dimensions):
         raise bad("--by", f"names one twice: {by:.80}")

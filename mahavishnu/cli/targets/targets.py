@@ -15,7 +15,7 @@ from mahavishnu.cli.common.flags import Json, Wide, with_app
 from mahavishnu.cli.common.layout import Group
 from mahavishnu.cli.common.printing import emit, line, pairs, prose, waiting
 from mahavishnu.cli.common.shapes import Shape, standing_shape, stat_shape
-from mahavishnu.errors import ADD_A_TARGET, InvalidTarget, UnknownName
+from mahavishnu.errors import ADD_A_TARGET, InvalidTarget, UnknownName, nearest_name
 from mahavishnu.model import Target
 from mahavishnu.model.unreadable import Unreadable
 
@@ -129,9 +129,7 @@ def standing_of(app: App, name: str) -> Standing:
     if found is None and not standings:
         raise UnknownName(kind="target", name=name, see=ADD_A_TARGET)
     if found is None:
-        from mahavishnu.settings import nearest
-
-        near = nearest(name, [each.target.name for each in standings])
+        near = nearest_name(name, [each.target.name for each in standings])
         raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
     return found
 

@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from mahavishnu.cli.common.arguments import STDIN, bad, stdin_text
-from mahavishnu.errors import InputError, InvalidTask
+from mahavishnu.errors import InputError, InvalidTask, nearest_name
 from mahavishnu.model import Task
 from mahavishnu.model.objective import objective_of
-from mahavishnu.settings import MOST_LINES_BYTES, nearest, text_of, told
+from mahavishnu.settings import MOST_LINES_BYTES, text_of, told
 from mahavishnu.settings.tables import Usd
 
 ARGUMENT = "TASKS.jsonl"
@@ -182,7 +182,7 @@ def check_names(path: Path, lines: Sequence[Numbered], check: Callable[[Task], N
 
 
 def _offer(word: str, known: Iterable[str]) -> str:
-    near = nearest(word, known)
+    near = nearest_name(word, known)
     return f' (did you mean "{near}"?)' if near else ""
 
 

@@ -173,7 +173,7 @@ class Roster:
             raise UnknownName(kind="task type", name=task_type, see=ADD_A_TARGET)
         known = {word for entry in self._entries.values() for word in entry.target.task_types} - {ANY}
         raise UnknownName(
-            kind="task type", name=task_type, nearest=_nearest(task_type, known), see="mahavishnu targets list"
+            kind="task type", name=task_type, nearest=nearest_name(task_type, known), see="mahavishnu targets list"
         )
 
     def enabled(self, name: str) -> bool:
@@ -218,7 +218,7 @@ class Roster:
         if entry is not None and (entry.source != STORE or target.name not in instead_of):
             raise TargetExists(target=target.name, where=f"the {entry.source}")
         if target.adapter not in self._adapters:
-            near = _nearest(target.adapter, self._adapters)
+            near = nearest_name(target.adapter, self._adapters)
             raise UnknownName(kind="adapter", name=target.adapter, nearest=near, see="mahavishnu doctor")
         self._check_deployment(target)
         if any(row.kind == "target" and row.name == target.name for row in self._unreadable):
@@ -380,7 +380,7 @@ class Roster:
                     raise InvalidTarget(target=name, field="row", problem=f"cannot be read: {row.problem}; {row.mend}")
             if not self._entries:
                 raise UnknownName(kind="target", name=name, see=ADD_A_TARGET)
-            near = _nearest(name, self._entries)
+            near = nearest_name(name, self._entries)
             raise UnknownName(kind="target", name=name, nearest=near, see="mahavishnu targets list")
         return entry
 
@@ -389,7 +389,3 @@ def _health(entry: _Entry) -> Health:
     if entry.aside is not None:
         return Health(HealthStatus.MISCONFIGURED, entry.aside)
     return entry.health or HEALTHY
-
-
-def _nearest(word: str, known: Mapping[str, object] | set[str]) -> str | None:
-    return nearest_name(word, known)

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from mahavishnu.errors import InputError, did_you_mean
+from mahavishnu.errors import InputError, did_you_mean, nearest_name
 from mahavishnu.model.objective import Objective
 from mahavishnu.model.workflow import Step, Workflow, invalid_workflow
-from mahavishnu.settings import NotToml, nearest, told, toml_of
+from mahavishnu.settings import NotToml, told, toml_of
 from mahavishnu.settings.tables import Usd
 
 
@@ -135,7 +135,7 @@ def _problem(where: str, errors: Iterable[ErrorDetails]) -> InputError:
     inside = f" in [{table}]" if table else ""
     match error["type"]:
         case "extra_forbidden":
-            return invalid_workflow(where, f'unknown key "{key}"{inside}{did_you_mean(nearest(key, _keys(path)))}')
+            return invalid_workflow(where, f'unknown key "{key}"{inside}{did_you_mean(nearest_name(key, _keys(path)))}')
         case "missing":
             return invalid_workflow(where, f'[{table}] lacks the key "{key}"' if table else f"lacks the table [{key}]")
         case _:
