@@ -42,7 +42,9 @@ def final(run: Run, error: AdapterError | None, why: str) -> MahavishnuError:
     """The error of a task whose attempts stopped with this one."""
     match error:
         case Refused():
-            return refused(run.decision_id, run.executions[-1].target, error.problem, may_have_run=error.may_have_run)
+            told = refused(run.decision_id, run.executions[-1].target, error.problem, may_have_run=error.may_have_run)
+            told.__cause__ = error
+            return told
         case Cancelled():
             return TaskCancelled(decision_id=run.decision_id)
         case _:
