@@ -38,7 +38,7 @@ def seed(given: int | None) -> int | None:
 def text(given: str) -> str:
     """The text of a task; "-" stands for what comes on stdin, which may be longer than an argument."""
     if given == STDIN:
-        return stdin_text("TEXT", "send a reference to it")
+        return stdin_text("TEXT", "send a reference to it", encoding="utf-8")
     try:
         given.encode()
     except UnicodeEncodeError:
@@ -46,15 +46,15 @@ def text(given: str) -> str:
     return given
 
 
-def stdin_text(argument: str, instead: str) -> str:
-    """All that comes on stdin; `instead` says what to do about more than is read."""
+def stdin_text(argument: str, instead: str, *, encoding: str = "utf-8-sig") -> str:
+    """All that comes on stdin; `instead` says what to do about more than is read. A file may begin with a mark."""
     from mahavishnu.settings import MOST_LINES_BYTES
 
     given = sys.stdin.buffer.read(MOST_LINES_BYTES + 1)
     if len(given) > MOST_LINES_BYTES:
         raise bad(argument, f"more than {MOST_LINES_BYTES // 1_000_000} MB came on stdin; {instead}")
     try:
-        return given.decode("utf-8-sig" if argument != "TEXT" else "utf-8")
+        return given.decode(encoding)
     except UnicodeDecodeError as error:
         raise bad(argument, f"what came on stdin is not UTF-8 (byte {error.start}); convert it first") from None
 
