@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import typer
@@ -65,10 +66,7 @@ def say(error: BaseException, sentence: str, flags: Flags) -> None:
     if flags.debug:
         sys.stderr.write(redacted("".join(traceback.format_exception(error))))
     said = on_one_line(redacted(sentence))
-    if flags.as_json:
-        sys.stderr.write(json.dumps({"error": error_shape(error, said)}) + "\n")
-    else:
-        note(said)
+    _tell(said, error_shape(error, said) if flags.as_json else None)
 
 
 def end_badly(
@@ -81,12 +79,17 @@ def end_badly(
     **facts: str | int,
 ) -> NoReturn:
     """How a command ends that has printed its answer and has not succeeded; `say` is for exceptions."""
-    if as_json:
-        mend = _after_the_semicolon(sentence) if mend is None else mend
-        sys.stderr.write(json.dumps({"error": {"code": code, "message": sentence, "mend": mend, **facts}}) + "\n")
-    else:
-        note(sentence)
+    mend = _after_the_semicolon(sentence) if mend is None else mend
+    _tell(sentence, {"code": code, "message": sentence, "mend": mend, **facts} if as_json else None)
     raise typer.Exit(exit_code)
+
+
+def _tell(sentence: str, shape: Mapping[str, Any] | None) -> None:
+    """The sentence for people; the shape, where there is one, for programs."""
+    if shape is None:
+        note(sentence)
+    else:
+        sys.stderr.write(json.dumps({"error": shape}) + "\n")
 
 
 def error_shape(error: BaseException, sentence: str) -> dict[str, Any]:
