@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,7 +95,7 @@ def import_(
 
     async def act(app: App) -> _Import:
         there = {target.name: target for target in await app.store.targets()}
-        found = await _compared(app, targets)
+        found = _compared(app, await _switched(app, there.values()), targets)
         if found.replaced and not replacing:
             raise bad("FILE", _differs(where, found.replaced))
         new = [*found.added, *(target for target, _ in found.replaced)]
@@ -131,18 +131,19 @@ def _read(file: str, where: str) -> Sequence[Target]:
 
 
 async def _all_stored(app: App) -> tuple[Sequence[Target], Sequence[Unreadable]]:
-    return await _stored(app), [row for row in app.orchestrator.unreadable() if row.kind == "target"]
+    unreadable = [row for row in app.orchestrator.unreadable() if row.kind == "target"]
+    return await _switched(app, await app.store.targets()), unreadable
 
 
-async def _stored(app: App) -> Sequence[Target]:
-    """The targets of the store, switched as they are now, whether by hand or not."""
+async def _switched(app: App, stored: Iterable[Target]) -> Sequence[Target]:
+    """These targets, switched as they are now, whether by hand or not."""
     switches = await app.store.switches()
-    return [replace(it, enabled=switches.get(it.name, it.enabled)) for it in await app.store.targets()]
+    return [replace(target, enabled=switches.get(target.name, target.enabled)) for target in stored]
 
 
-async def _compared(app: App, targets: Sequence[Target]) -> _Import:
+def _compared(app: App, switched: Iterable[Target], targets: Sequence[Target]) -> _Import:
     """Raises TargetExists for one that the configuration file or an adapter declares, and differently."""
-    stored: Mapping[str, Target] = {target.name: target for target in await _stored(app)}
+    stored: Mapping[str, Target] = {target.name: target for target in switched}
     standing = {one.target.name: one for one in app.orchestrator.standings()}
     added, replaced, unchanged = [], [], []
     for target in targets:
