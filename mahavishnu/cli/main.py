@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _carry_out(list(arguments), flags)
         answer.stream().flush()
     except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain once more when it flushes at the end.
+        # What read our output has gone. Python would complain once more when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), answer.stream().fileno())
         return exits.PIPE_CLOSED
     finally:

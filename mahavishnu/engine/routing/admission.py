@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mahavishnu.engine.routing.assignment import NOBODY
+from mahavishnu.engine.routing.assignment import NO_TARGET
 from mahavishnu.engine.routing.candidate_pool import Pool
 from mahavishnu.engine.routing.evidence import EvidenceBook
 from mahavishnu.engine.routing.roster import Roster
@@ -57,7 +57,7 @@ class Gates:
         self._purse = purse
         self._gates: dict[str, Gate] = {}
 
-    def admit(self, task: Task, now_s: float, left_out: Mapping[str, str] = NOBODY) -> Admission:
+    def admit(self, task: Task, now_s: float, left_out: Mapping[str, str] = NO_TARGET) -> Admission:
         """`left_out` are those that experiments keep it from, each with the reason."""
         gate = self._gates.get(task.type)
         if gate is None:
@@ -81,7 +81,7 @@ class Gate:
         self._version: int | None = None
         self._uneasy: list[int] = []
 
-    def admit(self, task: Task, now_s: float, left_out: Mapping[str, str] = NOBODY) -> Admission:
+    def admit(self, task: Task, now_s: float, left_out: Mapping[str, str] = NO_TARGET) -> Admission:
         """Filter, before anything is ranked: what is not admitted never competes, also when it is the only one."""
         self._look(now_s)
         paid_for = self._purse.may_bar(unbounded=self._unbounded)

@@ -21,7 +21,7 @@ OUTSIDE, TREATED, BY_HAND, CONTROL = range(4)
 """How a task stands to an experiment: two bits of a code that says so of all of them. The lower one is set where it
 takes part, the upper one besides where it is not treated."""
 
-NOBODY: Mapping[str, str] = {}
+NO_TARGET: Mapping[str, str] = {}
 
 Units = Sequence[int | None]
 """Digests, one for each kind of unit that experiments assign by; None where a task has no such unit."""
@@ -45,7 +45,7 @@ class Assigned:
         task: Task,
         snapshot: Snapshot,
         policy: str | None = None,
-        left_out: Mapping[str, str] = NOBODY,
+        left_out: Mapping[str, str] = NO_TARGET,
         plan: _Plan | None = None,
         code: int = 0,
         units: Units = (),
@@ -86,7 +86,7 @@ class Assigner:
         code, units = plan.toss(task, decision_id, self._holdout)
         if task.target is not None:
             # Who asks for a target by name gets it.
-            return Assigned(task, snapshot, policy, NOBODY, plan, plan.by_hand(code), units)
+            return Assigned(task, snapshot, policy, NO_TARGET, plan, plan.by_hand(code), units)
         if policy is not None:
             code = plan.by_hand(code)
         mix = plan.mixes.get(code) or plan.mix(code)
@@ -96,7 +96,7 @@ class Assigner:
     def outside(self, task: Task, snapshot: Snapshot, now_us: int) -> Mapping[str, str]:
         """The targets that a task in no experiment may not be sent to, each with the reason. Nothing is drawn."""
         if task.target is not None or not (snapshot.experiments or snapshot.put_aside):
-            return NOBODY
+            return NO_TARGET
         plan = self._plan(task.type, snapshot, now_us)
         return (plan.mixes.get(OUTSIDE) or plan.mix(OUTSIDE)).left_out
 
